@@ -1,0 +1,112 @@
+"""From a request to the text of a report: read, part, choose a table, lay out, write."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from recretrain.report import paper, results, sections, tables
+from recretrain.report.blocks import Block, blocks
+from recretrain.report.formats import write
+from recretrain.report.grids import Grid
+from recretrain.report.paper import Table
+from recretrain.report.rows import read_runs, shortfalls
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `render` was asked for; see there."""
+
+    table: str | None
+    test: str
+    group: str
+    only: Mapping[str, str]
+    compare: str | None
+    by_period: str | None
+    columns: Sequence[str]
+
+    @property
+    def beside(self) -> results.Beside:
+        """Published figures are about all questions of the tested periods."""
+        if self.test != "test" or self.group != "all":
+            return "none"
+        return "all" if self.table else "run"
+
+    def check(self) -> None:
+        for key, value, known in (("test", self.test, sections.TESTS), ("group", self.group, sections.GROUPS)):
+            if value not in known:
+                raise ValueError(f"unknown {key} {value!r}; choose from {', '.join(known)}")
+
+
+def pages(outputs: Path, conf_dir: Path, request: Request, format: str) -> str:
+    request.check()
+    table = paper.load(conf_dir, request.table) if request.table else None
+    runs = read_runs(outputs, {**(table.only if table else {}), **request.only})
+    runs = [run for run in runs if table is None or table.has(run)]
+    known = [paper.load(conf_dir, name) for name in paper.names(conf_dir)] if table is None else [table]
+    grids = [grid for block in blocks(runs) for grid in _section(block, _fitting(block, known), request)]
+    left_out = [f"Left out, unfinished (repeat its command to go on): {run}" for run in shortfalls(runs)]
+    if not grids:
+        return "\n".join([_nothing(outputs, request), *left_out]) + "\n"
+    return write(grids, table.title if table else "", left_out, format)
+
+
+def _fitting(block: Block, known: Sequence[Table]) -> Table | None:
+    """The first table about this data: its order of methods, its RI and, where comparable, its published figures."""
+    return next((table for table in known if table.about(block.questions.data)), None)
+
+
+def _section(block: Block, table: Table | None, request: Request) -> Iterator[Grid]:
+    rows = _wanted(tables.measured(block, request.test, request.group), table, request)
+    if rows.empty:
+        return
+    labels = _ordered(block, rows, table)
+    for section, shown, grid in _grids(block, rows, labels, table, request):
+        title = grid.title or sections.title(block, shown, request.test, request.group)
+        facts = sections.facts(block, shown, request.test, request.group, section)
+        yield replace(grid, title=title, facts=facts)
+
+
+def _wanted(rows: pd.DataFrame, table: Table | None, request: Request) -> pd.DataFrame:
+    columns = request.columns or (table.columns if table and not request.by_period else ())
+    return rows[[not columns or {name, name.partition("@")[0]} & {*columns} != set() for name in rows["column"]]]
+
+
+def _grids(
+    block: Block, rows: pd.DataFrame, labels: Sequence[str], table: Table | None, request: Request
+) -> Iterator[tuple[str, pd.DataFrame, Grid]]:
+    """The tables of a block, each with the name of its section and the rows it was made of."""
+    if request.by_period:
+        yield "by period", rows, sections.by_period(block, rows, labels, request.by_period)
+        return
+    yield "results", rows, results.results(block, rows, labels, table, request.beside)
+    if request.table and table and table.without_last and rows["period"].nunique() > 1:
+        shorter = rows[rows["period"] < rows["period"].max()]
+        yield "results without last", shorter, results.results(block, shorter, labels, table, "none")
+    if request.compare:
+        found = sections.comparison(block, rows, labels, request.compare, request.test, request.group)
+        yield f"difference to {request.compare}", rows, found
+    yield "costs", rows, sections.costs(block, labels, request.test)
+
+
+def _ordered(block: Block, rows: pd.DataFrame, table: Table | None) -> list[str]:
+    """As the table lists the methods, then the others, best first by the first metric at its largest k."""
+    listed = list(table.rows) if table else []
+    columns = tables.in_order(rows["column"])
+    leading = [name for name in columns if name.partition("@")[0] == columns[0].partition("@")[0]][-1]
+    found = tables.over_seeds(rows)
+
+    def place(label: str) -> tuple[int, float, str]:
+        method = block.method(label)
+        value = found[label, leading].mean if (label, leading) in found else 0.0
+        return (listed.index(method), 0.0, label) if method in listed else (len(listed), -value, label)
+
+    return sorted({str(label) for label in rows["label"]}, key=place)
+
+
+def _nothing(outputs: Path, request: Request) -> str:
+    asked = [f"of table {request.table}"] if request.table else []
+    asked += [f"with {key}={value}" for key, value in request.only.items()]
+    cure = f"`recretrain reproduce {request.table}`" if request.table else "`recretrain run method=sml data=yelp`"
+    return f"{' '.join([f'No finished run below {outputs}', *asked])}; start one with {cure}."

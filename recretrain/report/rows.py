@@ -1,0 +1,195 @@
+"""Every run below an outputs folder, and what its finished tasks measured."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+ROWS = ("task", "period", "test", "group", "metric", "k", "value", "n")
+COSTS = (
+    "task",
+    "wall_seconds",
+    "cpu_seconds",
+    "peak_memory_mb",
+    "rows_read",
+    "trained_parameters",
+    "state_bytes",
+)
+SELECTABLE = ("data", "method", "schedule", "eval", "data_source", "variant", "seed", "backbone")
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What was asked, on which data. Runs with equal questions may stand in one table, others may not."""
+
+    data: str
+    source: str  # raw | synthetic
+    digest: str  # of the prepared data
+    catalogue: str  # the eval that ranked: sampled | full
+    candidates: int | None  # None where the run does not say
+    drawn: int | None  # seed of the candidates
+    choosing: tuple[int, ...]
+    tested: tuple[int, ...]
+
+    def periods(self, test: str) -> tuple[int, ...]:
+        return self.choosing if test == "choosing" else self.tested
+
+    @property
+    def synthetic(self) -> bool:
+        return self.source == "synthetic"
+
+    @property
+    def name(self) -> str:
+        """Short and the same for equal questions, for file names."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:6]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    folder: Path
+    facts: Mapping[str, Any]  # run.json
+    questions: Questions
+    done: int
+    rows: pd.DataFrame
+    costs: pd.DataFrame
+
+    @property
+    def method(self) -> str:
+        return str(self.facts["method"])
+
+    @property
+    def variant(self) -> str:
+        return str(self.facts["variant"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.facts["seed"])
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        return tuple(self.facts["overrides"])
+
+    @property
+    def complete(self) -> bool:
+        return self.done >= int(self.facts["tasks"])
+
+    def shortfall(self) -> str:
+        """One line on why this run is not in the tables."""
+        text = f"{self.folder}: {self.done} of {self.facts['tasks']} tasks"
+        error = self.folder / "error.txt"
+        lines = error.read_text().strip().splitlines() if error.is_file() else []
+        return f"{text}; failed: {lines[-1]}" if lines else text
+
+
+def read_runs(outputs: Path, only: Mapping[str, str] | None = None) -> list[Run]:
+    """All runs below `outputs`, complete or not; a run that stands there twice (a copy) is read once."""
+    runs: dict[tuple[str, int], Run] = {}
+    for run in _runs(outputs):
+        if not _selected(run, only or {}):
+            continue
+        key = (str(run.facts["digest"]), run.seed)
+        if key in runs:
+            log.warning("%s repeats %s; left out", run.folder, runs[key].folder)
+        else:
+            runs[key] = run
+    return list(runs.values())
+
+
+def shortfalls(runs: Sequence[Run]) -> list[str]:
+    return [run.shortfall() for run in runs if not run.complete]
+
+
+def tidy(runs: Sequence[Run], labels: Mapping[str, str]) -> pd.DataFrame:
+    """One row per run, task, period, group, metric and k; `labels` names each variant."""
+    return _tagged(runs, labels, [run.rows for run in runs], ROWS)
+
+
+def tidy_costs(runs: Sequence[Run], labels: Mapping[str, str]) -> pd.DataFrame:
+    return _tagged(runs, labels, [run.costs for run in runs], COSTS)
+
+
+def _tagged(
+    runs: Sequence[Run], labels: Mapping[str, str], frames: Sequence[pd.DataFrame], columns: Sequence[str]
+) -> pd.DataFrame:
+    parts = [frame.assign(label=labels[run.variant], seed=run.seed) for run, frame in zip(runs, frames, strict=True)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, "label", "seed"])
+
+
+def _runs(outputs: Path) -> Iterator[Run]:
+    for path in sorted(outputs.rglob("run.json")):
+        facts = _facts(path)
+        if facts is not None:
+            yield _run(path.parent, facts)
+
+
+def _facts(path: Path) -> dict[str, Any] | None:
+    """The run's facts, or None for a run.json that another program wrote."""
+    try:
+        facts = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        facts = None
+    needed = {"method", "data", "seed", "variant", "digest", "data_source", "data_digest", "tasks", "tested"}
+    if isinstance(facts, dict) and facts.get("format") == FORMAT and needed <= facts.keys():
+        return {"overrides": [], "choosing": [], "eval": "", "schedule": "", "backbone": "", **facts}
+    log.warning("%s is not a run of this program; left out", path)
+    return None
+
+
+def _run(folder: Path, facts: Mapping[str, Any]) -> Run:
+    tasks = sorted((path for path in folder.glob("tasks/*") if path.name.isdigit()), key=lambda path: int(path.name))
+    tasks = [path for path in tasks if (path / "rows.csv").is_file()]
+    return Run(
+        folder=folder,
+        facts=facts,
+        questions=_questions(folder, facts),
+        done=len(tasks),
+        rows=_read(tasks, "rows.csv", ROWS),
+        costs=_read(tasks, "costs.csv", COSTS),
+    )
+
+
+def _read(tasks: Sequence[Path], name: str, columns: Sequence[str]) -> pd.DataFrame:
+    frames = [pd.read_csv(path / name) for path in tasks if (path / name).is_file()]
+    frames = [frame for frame in frames if len(frame)]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns))
+
+
+def _questions(folder: Path, facts: Mapping[str, Any]) -> Questions:
+    asked = _evaluation(folder / "config.yaml")
+    return Questions(
+        data=str(facts["data"]),
+        source=str(facts["data_source"]),
+        digest=str(facts["data_digest"]),
+        catalogue=str(asked.get("catalogue", facts["eval"])),
+        candidates=asked.get("candidates"),
+        drawn=asked.get("seed"),
+        choosing=tuple(facts["choosing"]),
+        tested=tuple(facts["tested"]),
+    )
+
+
+def _evaluation(config: Path) -> dict[str, Any]:
+    """The eval options of a run: run.json holds only the name of the choice, which overrides may have changed."""
+    if not config.is_file():
+        return {}
+    options = OmegaConf.to_container(OmegaConf.load(config))
+    asked = options.get("eval") if isinstance(options, dict) else None
+    return {str(key): value for key, value in asked.items()} if isinstance(asked, dict) else {}
+
+
+def _selected(run: Run, only: Mapping[str, str]) -> bool:
+    for key, value in only.items():
+        if key not in SELECTABLE:
+            raise ValueError(f"cannot select runs by {key!r}; choose from {', '.join(SELECTABLE)}")
+        if str(run.facts.get(key)) not in value.split(","):
+            return False
+    return True
