@@ -22,6 +22,9 @@ OUTSIDE_DIGEST = (  # where, how fast and how far, but not what
     "logger",
     "schedule.last_test",
     "data.memory_limit",
+    "data.about",
+    "data.origin",
+    "data.terms",
 )
 
 

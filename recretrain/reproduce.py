@@ -1,0 +1,87 @@
+"""A paper's table is a list of sweeps in conf/table: run what is missing of each, then show the table."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from recretrain.config import ConfigError, compose, conf_dir, explained, run_folder
+from recretrain.messages import did_you_mean
+
+
+def plan(table: str, overrides: Sequence[str], *, seeds: str | None) -> str:
+    """One line per run: its command and whether it is done."""
+    jobs = [job for sweep in sweeps(table, overrides, seeds) for job in expand(sweep)]
+    lines = [f"recretrain run {shlex.join(job)}  # {state(job)}" for job in jobs]
+    return "\n".join([*lines, f"{len(jobs)} runs"])
+
+
+def reproduce(table: str, overrides: Sequence[str], *, seeds: str | None, jobs: int | None) -> None:
+    """Raises SystemExit with what failed, after the table of what did not."""
+    from recretrain.launch import launch
+    from recretrain.report import render
+
+    at_once = [f"hydra.launcher.n_jobs={jobs}"] if jobs else []
+    failures = []
+    for sweep in sweeps(table, overrides, seeds):
+        print(f"recretrain run -m {shlex.join(sweep)}", file=sys.stderr)
+        try:
+            launch(["-m", *sweep, *at_once, "hydra.callbacks.sweep.table=false"])
+        except SystemExit as stop:
+            failures.append(str(stop.code))
+    print(render(_outputs(overrides), conf_dir=conf_dir(), table=table))
+    if failures:
+        raise SystemExit("\n".join(failures))
+
+
+def sweeps(table: str, overrides: Sequence[str], seeds: str | None) -> list[list[str]]:
+    """The override lists of conf/table/<table>.yaml, with the caller's added."""
+    added = [*overrides, *([f"seed={seeds}"] if seeds else [])]
+    return [[*_words(entry), *added] for entry in _entries(table)]
+
+
+def expand(sweep: Sequence[str]) -> Iterator[list[str]]:
+    """The override lists of the single runs of a sweep."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    with explained():
+        parsed = OverridesParser.create().parse_overrides(list(sweep))
+    for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
+        yield from (list(job) for job in batch)
+
+
+def state(job: Sequence[str]) -> str:
+    """`done`, `3 tasks done` or `missing`, read from the run folder."""
+    import json
+
+    folder = run_folder(*compose(job))
+    done = len(list(folder.glob("tasks/*/rows.csv")))
+    card = folder / "run.json"
+    if card.is_file() and done >= json.loads(card.read_text())["tasks"]:
+        return "done"
+    return f"{done} tasks done" if done else "missing"
+
+
+def _entries(table: str) -> list[str | list[str]]:
+    import yaml
+
+    known = sorted(file.stem for file in (conf_dir() / "table").glob("*.yaml"))
+    if table not in known:
+        raise ConfigError(f"there is no table '{table}'; {did_you_mean(table, known)}tables: {', '.join(known)}")
+    with explained():
+        runs: list[str | list[str]] = yaml.safe_load((conf_dir() / "table" / f"{table}.yaml").read_text()).get("runs")
+    if not runs:
+        raise ConfigError(f"conf/table/{table}.yaml names no runs; add them under `runs:`")
+    return runs
+
+
+def _words(entry: str | list[str]) -> list[str]:
+    return shlex.split(entry) if isinstance(entry, str) else [str(word) for word in entry]
+
+
+def _outputs(overrides: Sequence[str]) -> Path:
+    paths = [override for override in overrides if override.startswith("paths.")]
+    return Path(compose(paths)[0].paths.outputs)
