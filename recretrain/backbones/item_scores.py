@@ -1,0 +1,26 @@
+"""One score per item, the same for every user."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from recretrain.backbones.base import Backbone
+from recretrain.data.stream import Questions
+
+
+class ItemScores(Backbone):
+    def __init__(self, *, n_users: int, n_items: int) -> None:
+        super().__init__()
+        self.scores: Tensor
+        self.register_buffer("scores", torch.zeros(n_items, dtype=torch.float64))
+
+    @property
+    def device(self) -> torch.device:
+        return self.scores.device
+
+    def score(self, questions: Questions) -> Tensor:
+        if questions.candidates is not None:
+            return self.scores[questions.candidates]
+        assert questions.catalogue is not None
+        return self.scores[questions.catalogue].expand(len(questions.user), -1)

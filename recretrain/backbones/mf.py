@@ -1,0 +1,67 @@
+"""Matrix factorisation: a score is the dot product of a user's row and an item's row."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from recretrain.backbones.base import Backbone
+from recretrain.data.stream import Questions
+
+_GEMM_ITEMS = 30  # up to this many known items per candidate, scoring all of them and picking beats gathering rows
+
+
+class MF(Backbone):
+    """Spec (c): no biases; N(0, init_std) rows, also for ids that appear later."""
+
+    def __init__(self, *, n_users: int, n_items: int, embedding_size: int, init_std: float) -> None:
+        super().__init__()
+        self._init_std = init_std
+        self.user = nn.Parameter(torch.empty(n_users, embedding_size))
+        self.item = nn.Parameter(torch.empty(n_items, embedding_size))
+        self.draw(None)
+        self._scratch: dict[str, Tensor] = {}  # scratch, never part of the state
+
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator | None) -> None:
+        """New N(0, init_std) weights, as at the start of a run."""
+        for table in self.parameters():
+            table.normal_(0.0, self._init_std, generator=generator)
+
+    @torch.no_grad()
+    def score(self, questions: Questions) -> Tensor:
+        users = self.user[questions.user]  # [B, d]
+        if questions.candidates is None:
+            assert questions.catalogue is not None
+            items = self._rows_of(questions.catalogue)
+            return torch.mm(users, items.T, out=self._buffer("all", len(users), len(items)))
+        return self._score_candidates(users, questions.candidates)
+
+    def _score_candidates(self, users: Tensor, candidates: Tensor) -> Tensor:
+        rows, width = candidates.shape
+        if len(self.item) <= _GEMM_ITEMS * width:
+            every = torch.mm(users, self.item.T, out=self._buffer("all", rows, len(self.item)))
+            return torch.gather(every, 1, candidates, out=self._buffer("scores", rows, width))
+        picked = self._buffer("picked", rows * width, users.shape[1])
+        torch.index_select(self.item, 0, candidates.reshape(-1), out=picked)
+        scores = self._buffer("scores", rows, width)
+        torch.bmm(picked.view(rows, width, -1), users.unsqueeze(2), out=scores.unsqueeze(2))
+        return scores
+
+    def _rows_of(self, catalogue: Tensor) -> Tensor:
+        if int(catalogue[-1]) == len(catalogue) - 1:  # ascending and distinct: a prefix, no copy needed
+            return self.item[: len(catalogue)]
+        return self.item[catalogue]
+
+    def _buffer(self, name: str, *shape: int) -> Tensor:
+        """Reused from chunk to chunk: fresh memory costs more in page faults than the product itself."""
+        size = torch.Size(shape).numel()
+        held = self._scratch.get(name)
+        if held is None or held.numel() < size or held.device != self.user.device:
+            held = self._scratch[name] = self.user.new_empty(size)
+        return held[:size].view(shape)
+
+
+def dot(left: Tensor, right: Tensor) -> Tensor:
+    """Row-wise dot product.  # [B, d], [B, d] -> [B]"""
+    return (left * right).sum(-1)

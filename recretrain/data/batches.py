@@ -1,0 +1,60 @@
+"""A batch is a tuple of whole tensors cut from one order of rows; a per-sample loader costs four times the training itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from recretrain.data.stream import Interactions
+
+Triples = tuple[Tensor, Tensor, Tensor]  # user, positive item, negative item: [B] each
+Negatives = Callable[[Tensor, Tensor, torch.Generator], Tensor]  # positions of rows [N], their users [N] -> items [N]
+Order = Callable[[torch.Generator], Tensor]  # -> positions of rows, as an epoch takes them
+
+
+class Batches:
+    """One pass is one epoch: a fresh order, fresh negatives, then slices. The last batch may be short."""
+
+    def __init__(
+        self,
+        rows: Interactions,
+        negatives: Negatives,
+        *,
+        batch_size: int,
+        generator: torch.Generator,
+        order: Order | None = None,
+        length: int | None = None,
+    ) -> None:
+        """`order` (default: a permutation) gives `length` positions (default: as many as rows), repetitions allowed."""
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} must be at least 1")
+        self._rows = rows
+        self._negatives = negatives
+        self._size = batch_size
+        self._generator = generator
+        self._order = order or self._permutation
+        self._length = len(rows) if length is None else length
+
+    def __len__(self) -> int:
+        return -(-self._length // self._size)
+
+    def __iter__(self) -> Iterator[Triples]:
+        at = self._order(self._generator)
+        user, item = self._rows.user[at], self._rows.item[at]
+        negative = self._negatives(at, user, self._generator)
+        yield from zip(*(column.split(self._size) for column in (user, item, negative)), strict=True)
+
+    def _permutation(self, generator: torch.Generator) -> Tensor:
+        return torch.randperm(len(self._rows), generator=generator, device=self._rows.user.device)
+
+
+def stored_negatives(candidates: Tensor) -> Negatives:
+    """Each row's negative is one of its own stored candidates, a fresh one each epoch (spec T6).  # candidates: [N, C]"""
+
+    def draw(at: Tensor, user: Tensor, generator: torch.Generator) -> Tensor:
+        column = torch.randint(candidates.shape[1], at.shape, generator=generator, device=at.device)
+        return candidates[at, column].long()
+
+    return draw

@@ -1,0 +1,137 @@
+"""Candidates are drawn once per interaction and kept on disk, so that every method answers the same questions.
+
+Rule (released code of SML, data/dataset2.py): an interaction's candidates are uniform over the items seen so far in the
+stream, without repetition, and never an item its user has already had, this interaction included.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+_BLOCK = 64  # rows drawn together: the work table of a block stays in the cache; part of the seed's meaning
+
+
+def stored_candidates(folder: Path, period: int, count: int, seed: int, users: Ints, items: Ints, start: int) -> Ints:
+    """Candidates of the rows from `start` on, read from `folder` or drawn and kept there.  # [N - start, count] int32
+
+    `users` and `items` are the stream from its beginning to the end of `period`; the period begins at row `start`.
+    """
+    brought = folder / f"candidates_{period:03d}.npy"
+    if brought.exists():
+        return _first_columns(brought, count)
+    path = folder / f"candidates-{count}-seed{seed}" / f"period_{period:03d}.npy"
+    if not path.exists():
+        drawn = draw_candidates(users, items, start, count, np.random.default_rng([seed, period]))
+        path.parent.mkdir(exist_ok=True)
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        with aside.open("wb") as file:
+            np.save(file, drawn)
+        os.replace(aside, path)
+    return np.load(path, mmap_mode="c")
+
+
+def draw_candidates(users: Ints, items: Ints, start: int, count: int, rng: np.random.Generator) -> Ints:
+    """`count` candidates for every row from `start` on (see the module's rule).  # [N - start, count] int32"""
+    known, order = _known_so_far(items)
+    history = _History(users, items, order)
+    drawn = np.empty((len(users) - start, count), dtype=np.int32)
+    for first in range(start, len(users), _BLOCK):
+        rows = np.arange(first, min(first + _BLOCK, len(users)))
+        row_of, taken = history.until(rows)
+        _check_enough(users[rows], known[rows], row_of, count)
+        ranks = _draw_block(known[rows], row_of, taken, count, rng)
+        drawn[rows - start] = order.item_at[ranks]
+    return drawn
+
+
+class _Arrivals:
+    """Items in order of their first appearance, so that 'seen so far' is a prefix."""
+
+    def __init__(self, items: Ints) -> None:
+        distinct, first = np.unique(items, return_index=True)
+        by_time = np.argsort(first)
+        self.item_at = distinct[by_time]  # arrival rank -> item
+        self.first_row = first[by_time]  # arrival rank -> row of first appearance
+        self.rank_of = np.empty(int(distinct[-1]) + 1, dtype=np.int64)  # item -> arrival rank
+        self.rank_of[self.item_at] = np.arange(len(distinct))
+
+
+def _known_so_far(items: Ints) -> tuple[Ints, _Arrivals]:
+    order = _Arrivals(items)
+    return np.searchsorted(order.first_row, np.arange(len(items)), side="right"), order
+
+
+class _History:
+    """What a user has had up to and including a row, for many rows at once."""
+
+    def __init__(self, users: Ints, items: Ints, order: _Arrivals) -> None:
+        self._n = len(users)
+        by_user = np.argsort(users, kind="stable")
+        self._key = users[by_user] * self._n + by_user  # ascending: by user, then by row
+        self._rank = order.rank_of[items[by_user]]
+        self._users = users
+
+    def until(self, rows: Ints) -> tuple[Ints, Ints]:
+        """(position in `rows`, arrival rank) of every pair in the histories of `rows`."""
+        first = np.searchsorted(self._key, self._users[rows] * self._n)
+        last = np.searchsorted(self._key, self._users[rows] * self._n + rows, side="right")
+        length = last - first
+        row_of = np.repeat(np.arange(len(rows)), length)
+        within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+        return row_of, self._rank[first[row_of] + within]
+
+
+def _check_enough(users: Ints, known: Ints, row_of: Ints, count: int) -> None:
+    had = np.bincount(row_of, minlength=len(users))  # repeated pairs count more than once: a safe upper bound
+    short = np.flatnonzero(known - had < count)
+    if len(short):
+        row = short[0]
+        raise ValueError(
+            f"user {users[row]} has had up to {had[row]} of the {known[row]} items seen so far, so fewer than "
+            f"eval.candidates={count} can be offered; lower eval.candidates, or raise schedule.start so that more items are known"
+        )
+
+
+def _draw_block(known: Ints, row_of: Ints, taken: Ints, count: int, rng: np.random.Generator) -> Ints:
+    if known.max() < 4 * count:
+        return _draw_by_shuffling(known, row_of, taken, count, rng)
+    return _draw_by_rejection(known, row_of, taken, count, rng)
+
+
+def _draw_by_shuffling(known: Ints, row_of: Ints, taken: Ints, count: int, rng: np.random.Generator) -> Ints:
+    keys = rng.random((len(known), int(known.max())), dtype=np.float32)
+    keys[np.arange(keys.shape[1]) >= known[:, None]] = 2.0
+    keys[row_of, taken] = 2.0
+    if count == keys.shape[1]:
+        return np.argsort(keys, axis=1)
+    return np.argpartition(keys, count - 1, axis=1)[:, :count]
+
+
+def _draw_by_rejection(known: Ints, row_of: Ints, taken: Ints, count: int, rng: np.random.Generator) -> Ints:
+    owner = np.full((len(known), int(known.max())), -1, dtype=np.int16)  # which column holds this item
+    owner[row_of, taken] = -2
+    drawn = np.empty((len(known), count), dtype=np.int64)
+    row, column = np.divmod(np.arange(drawn.size), count)
+    while len(row):
+        item = rng.integers(known[row])
+        free = owner[row, item] == -1
+        owner[row[free], item[free]] = column[free]  # of two columns with one item, one wins
+        won = free & (owner[row, item] == column)
+        drawn[row[won], column[won]] = item[won]
+        row, column = row[~won], column[~won]
+    return drawn
+
+
+def _first_columns(path: Path, count: int) -> Ints:
+    stored = np.load(path, mmap_mode="c")
+    if stored.shape[1] < count:
+        raise ValueError(
+            f"{path} brings {stored.shape[1]} candidates a question, fewer than eval.candidates={count}; "
+            f"set eval.candidates={stored.shape[1]} or less"
+        )
+    return np.asarray(stored[:, :count])

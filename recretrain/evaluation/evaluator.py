@@ -1,0 +1,134 @@
+"""The evaluator asks a method a chunk of questions at a time and keeps one rank per question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from recretrain.data.stream import Questions, TestSet
+from recretrain.evaluation.metrics import metric
+
+_CHUNK = 128  # questions scored together: their scores stay in the cache
+
+
+class Scorer(Protocol):
+    def score(self, questions: Questions) -> Tensor:
+        """[B, C] scores, higher is better."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of a task: the mean of a metric over the questions of a group."""
+
+    task: int
+    period: int
+    test: str
+    group: str
+    metric: str
+    k: int
+    value: float
+    n: int
+
+
+class Evaluator:
+    """What is measured; `catalogue` and `candidates` shape the test sets themselves (see data.stream)."""
+
+    def __init__(
+        self, *, candidates: int | None, catalogue: str, seed: int, ks: Sequence[int], metrics: Sequence[str]
+    ) -> None:
+        if catalogue not in ("sampled", "full"):
+            raise ValueError(f"eval.catalogue={catalogue}: give sampled or full")
+        if catalogue == "sampled" and not candidates:
+            raise ValueError("eval.catalogue=sampled needs eval.candidates; give a number, or eval.catalogue=full")
+        if not ks or min(ks) < 1:
+            raise ValueError(f"eval.ks={list(ks)}: every cut-off must be 1 or more")
+        self.candidates = candidates
+        self.catalogue = catalogue
+        self.seed = seed
+        self.ks = list(ks)
+        self.metrics = {name: metric(name) for name in metrics}
+
+    def rows(self, task: int, name: str, test: TestSet, half_ranks: Tensor) -> Iterator[Row]:
+        """Every metric at every k, over all questions and over each group that has any."""
+        rank = half_ranks.double() / 2
+        groups: Mapping[str, Tensor] = {"all": torch.ones(len(rank), dtype=torch.bool), **test.groups}
+        for group, members in groups.items():
+            n = int(members.sum())
+            for metric_name, measure in self.metrics.items():
+                for k in self.ks if n else ():
+                    value = float(measure(rank[members.cpu()], k).mean())
+                    yield Row(task, test.period, name, group, metric_name, k, value, n)
+
+
+@torch.no_grad()
+def half_ranks(scorer: Scorer, test: TestSet, device: torch.device, chunk: int = _CHUNK) -> Tensor:
+    """Twice the 0-based rank of each label: 2 x (candidates that beat it) + (candidates that equal it).  # [Q] int32
+
+    Raises ValueError on a NaN score: a broken model must not be ranked (spec T15).
+    """
+    rank_chunk = _rank_in_catalogue if test.catalogue is not None else _rank_among_candidates
+    ranks = [
+        rank_chunk(scorer, test, slice(start, min(start + chunk, len(test))), device)
+        for start in range(0, len(test), chunk)
+    ]
+    return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.int32)
+
+
+def tie_rate(half: Tensor) -> float:
+    """Share of questions whose label ties with an odd number of candidates: a sign of a collapsed model."""
+    return float((half % 2 == 1).float().mean()) if len(half) else 0.0
+
+
+def _rank_among_candidates(scorer: Scorer, test: TestSet, rows: slice, device: torch.device) -> Tensor:
+    if test.candidates is None:
+        raise ValueError(f"the questions of period {test.period} have neither candidates nor a catalogue")
+    label = test.labels[rows].to(device).unsqueeze(1)
+    offered = torch.cat([label, test.candidates[rows].to(device=device, dtype=torch.long)], dim=1)
+    scores = scorer.score(_questions(test, rows, device, candidates=offered))
+    signs = _signs(scores, scores[:, :1])
+    signs[:, 0] = -1
+    return _half_rank(signs, test.period)
+
+
+def _rank_in_catalogue(scorer: Scorer, test: TestSet, rows: slice, device: torch.device) -> Tensor:
+    assert test.catalogue is not None
+    catalogue = test.catalogue.to(device)
+    label = torch.searchsorted(catalogue, test.labels[rows].to(device)).unsqueeze(1)
+    scores = scorer.score(_questions(test, rows, device, catalogue=catalogue))
+    signs = _signs(scores, scores.gather(1, label))
+    signs.scatter_(1, label, -1)
+    if test.seen is not None:
+        seen = test.seen.rows(rows.start, rows.stop)
+        signs[seen.row_of_value().to(device), torch.searchsorted(catalogue, seen.values.to(device))] = -1
+    return _half_rank(signs, test.period)
+
+
+def _questions(
+    test: TestSet, rows: slice, device: torch.device, *, candidates: Tensor | None = None, catalogue: Tensor | None = None
+) -> Questions:
+    context = {name: column[rows].to(device) for name, column in test.context.items()}
+    return Questions(test.user[rows].to(device), candidates, catalogue, context, test.support)
+
+
+def _signs(scores: Tensor, label: Tensor) -> Tensor:
+    """1 where a candidate beats the label, 0 where it ties, -1 where it loses (or must not count)."""
+    return torch.sub(scores, label).sign_()
+
+
+def _half_rank(signs: Tensor, period: int) -> Tensor:
+    """wins - losses + all = 2 wins + ties: one float sum, exact below 2**24, and NaN shows in it."""
+    total = signs.sum(1) + signs.shape[1]
+    if bool(torch.isnan(total).any()):
+        _fail_on_nan(period)
+    return total.to(torch.int32).cpu()
+
+
+def _fail_on_nan(period: int) -> None:
+    raise ValueError(
+        f"the model's scores for period {period} hold NaN, so nothing can be ranked; lower the learning rate or raise the "
+        "regularisation of the method"
+    )

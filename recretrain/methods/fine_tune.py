@@ -1,0 +1,60 @@
+"""Fine-tune: yesterday's weights, today's data alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from recretrain.backbones.mf import MF
+from recretrain.backbones.tables import DenseAdam
+from recretrain.data.batches import Batches
+from recretrain.data.negatives import NegativeSampler
+from recretrain.data.schedule import Task
+from recretrain.data.stream import Interactions
+from recretrain.methods.base import Fit, RetrainMethod
+from recretrain.methods.objectives import LogLoss
+from recretrain.methods.parts.pretraining import Pretraining
+
+
+class FineTune(RetrainMethod):
+    """Spec (g): log loss on the new period, warm start, one Adam for the whole run."""
+
+    def __init__(
+        self,
+        *,
+        backbone: MF,
+        pretraining: Pretraining,
+        learning_rate: float,
+        reg: float,
+        batch_size: int,
+        epochs: int,
+    ) -> None:
+        super().__init__(backbone=backbone)
+        self.mf = backbone
+        self.pretraining = pretraining
+        self.reg = reg
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.optimizer = DenseAdam(list(backbone.parameters()), learning_rate=learning_rate)
+
+    def update(self, task: Task, fit: Fit) -> None:
+        if not task.past:
+            self.pretraining(self.mf, task.period.train, fit)
+        else:
+            self.learn(self.rows(task), fit)
+
+    def rows(self, task: Task) -> Interactions:
+        """What today's fit learns from."""
+        return task.period.train
+
+    def learn(self, rows: Interactions, fit: Fit) -> None:
+        rows = rows.to(fit.device)
+        sampler = NegativeSampler.within(rows.user, rows.item, len(self.mf.item))
+        batches = Batches(rows, sampler, batch_size=self.batch_size, generator=fit.generator)
+        fit(LogLoss(self.mf, self.optimizer, reg=self.reg), batches, epochs=self.epochs)
+
+    def extra_state(self) -> dict[str, Any]:
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
