@@ -9,6 +9,8 @@ from recretrain.report.rows import Questions, Run
 SHAPING = ("data.", "schedule.cut")
 WHEREABOUTS = ("data.source=", "data.path=", "data.memory_limit=")  # where the data are, not what
 
+UNSAID = ("method=", "data=", "seed=", "paths.", "trainer.", "logger", "hydra.")  # told elsewhere, or without effect
+
 
 @dataclass(frozen=True, eq=False)
 class Block:
@@ -55,7 +57,7 @@ def blocks(runs: Sequence[Run]) -> list[Block]:
 def _labels(runs: Sequence[Run]) -> dict[str, str]:
     by_method: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
     for run in runs:
-        by_method[run.method][run.variant] = run.overrides
+        by_method[run.method][run.variant] = tuple(item for item in run.overrides if not item.startswith(UNSAID))
     return {
         variant: label for method, variants in by_method.items() for variant, label in _names(method, variants).items()
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recretrain.report.errors import ReportError
 from recretrain.report.rows import Run
 
 Values = NDArray[np.float64]
@@ -31,13 +32,13 @@ def paired(
     """
     seeds = sorted({run.seed for run in ours} & {run.seed for run in theirs})
     if not seeds:
-        raise ValueError(f"{ours[0].method} and {theirs[0].method} have no seed in common; run the same seeds of both")
+        raise ReportError(f"{ours[0].method} and {theirs[0].method} have no seed in common; run the same seeds of both")
     left, right = _ranks(ours, seeds, test, group), _ranks(theirs, seeds, test, group)
     if left.shape != right.shape:
-        raise ValueError(
+        raise ReportError(
             f"{ours[0].folder} and {theirs[0].folder} answered {left.shape[1]} and {right.shape[1]} questions"
         )
-    return [_difference(_values(left, name) - _values(right, name)) for name in columns]
+    return [_difference(values(left, name) - values(right, name)) for name in columns]
 
 
 def sign_flip(differences: Values, flips: int = FLIPS) -> float:
@@ -66,7 +67,7 @@ def _ranks_of(run: Run, test: str, group: str) -> Values:
                 kept = slice(None) if group == "all" else stored[f"{period}_{group}"]
                 parts[period] = stored[str(period)][kept] / 2
     if parts.keys() != wanted:
-        raise ValueError(f"{run.folder} has no ranks of periods {sorted(wanted - parts.keys())}; run it again")
+        raise ReportError(f"{run.folder} has no ranks of periods {sorted(wanted - parts.keys())}; run it again")
     return np.concatenate([parts[period] for period in sorted(parts)])
 
 
@@ -75,10 +76,10 @@ def _difference(differences: Values) -> Difference:
     return Difference(float(by_question.mean()), sign_flip(by_question), len(by_question))
 
 
-def _values(ranks: Values, column: str) -> Values:
+def values(ranks: Values, column: str) -> Values:
     metric, _, k = column.partition("@")
     if metric not in GAINS:
-        raise ValueError(f"cannot compute {column} from ranks")
+        raise ReportError(f"cannot compute {column} from ranks")
     return np.where(ranks < int(k), GAINS[metric](ranks), 0.0)
 
 

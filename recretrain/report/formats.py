@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 from tabulate import tabulate
 
+from recretrain.report.errors import ReportError
 from recretrain.report.grids import Cell, Grid
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def write(grids: Sequence[Grid], heading: str, notes: Sequence[str], format: str
             log.warning("%s", note)
         return _csv(grids)
     if format not in STYLES:
-        raise ValueError(f"unknown format {format!r}; choose from {', '.join([*STYLES, 'csv'])}")
+        raise ReportError(f"unknown format {format!r}; choose from {', '.join([*STYLES, 'csv'])}")
     style = STYLES[format]
     pages = [style.page(grid, _table(grid, style)) for grid in grids]
     return "\n\n".join([*([style.heading(heading)] if heading else []), *pages, *map(style.note, notes)]) + "\n"

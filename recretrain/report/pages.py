@@ -8,9 +8,11 @@ import pandas as pd
 
 from recretrain.report import paper, results, sections, tables
 from recretrain.report.blocks import Block, blocks
+from recretrain.report.errors import ReportError
 from recretrain.report.formats import write
 from recretrain.report.grids import Grid
 from recretrain.report.paper import Table
+from recretrain.report.recipes import chosen
 from recretrain.report.rows import read_runs, shortfalls
 
 
@@ -36,19 +38,21 @@ class Request:
     def check(self) -> None:
         for key, value, known in (("test", self.test, sections.TESTS), ("group", self.group, sections.GROUPS)):
             if value not in known:
-                raise ValueError(f"unknown {key} {value!r}; choose from {', '.join(known)}")
+                raise ReportError(f"unknown {key} {value!r}; choose from {', '.join(known)}")
 
 
 def pages(outputs: Path, conf_dir: Path, request: Request, format: str) -> str:
     request.check()
     table = paper.load(conf_dir, request.table) if request.table else None
     runs = read_runs(outputs, {**(table.only if table else {}), **request.only})
-    runs = [run for run in runs if table is None or table.has(run)]
+    if table:
+        runs = chosen([run for run in runs if table.has(run)], table.runs)
     known = [paper.load(conf_dir, name) for name in paper.names(conf_dir)] if table is None else [table]
-    grids = [grid for block in blocks(runs) for grid in _section(block, _fitting(block, known), request)]
+    found = blocks(runs)
+    grids = [grid for block in found for grid in _section(block, _fitting(block, known), request)]
     left_out = [f"Left out, unfinished (repeat its command to go on): {run}" for run in shortfalls(runs)]
     if not grids:
-        return "\n".join([_nothing(outputs, request), *left_out]) + "\n"
+        return "\n".join([_nothing(outputs, found, request), *left_out]) + "\n"
     return write(grids, table.title if table else "", left_out, format)
 
 
@@ -69,8 +73,11 @@ def _section(block: Block, table: Table | None, request: Request) -> Iterator[Gr
 
 
 def _wanted(rows: pd.DataFrame, table: Table | None, request: Request) -> pd.DataFrame:
-    columns = request.columns or (table.columns if table and not request.by_period else ())
-    return rows[[not columns or {name, name.partition("@")[0]} & {*columns} != set() for name in rows["column"]]]
+    """The rows of the columns that were asked for; else of those the table has, if any was measured."""
+    if request.columns or request.by_period:
+        return tables.restricted(rows, request.columns or [request.by_period or ""])
+    of_table = tables.restricted(rows, table.columns if table else ())
+    return rows if of_table.empty else of_table
 
 
 def _grids(
@@ -105,8 +112,18 @@ def _ordered(block: Block, rows: pd.DataFrame, table: Table | None) -> list[str]
     return sorted({str(label) for label in rows["label"]}, key=place)
 
 
-def _nothing(outputs: Path, request: Request) -> str:
+def _nothing(outputs: Path, found: Sequence[Block], request: Request) -> str:
+    if found:
+        return _nothing_measured(found, request)
     asked = [f"of table {request.table}"] if request.table else []
     asked += [f"with {key}={value}" for key, value in request.only.items()]
     cure = f"`recretrain reproduce {request.table}`" if request.table else "`recretrain run method=sml data=yelp`"
     return f"{' '.join([f'No finished run below {outputs}', *asked])}; start one with {cure}."
+
+
+def _nothing_measured(found: Sequence[Block], request: Request) -> str:
+    wanted = request.by_period or ", ".join(request.columns)
+    measured = tables.in_order(name for block in found for name in tables.measured_columns(block))
+    if wanted and wanted not in measured:
+        raise ReportError(f"no run measured {wanted}; measured: {', '.join(measured)}")
+    return f"The finished runs answered no question of test={request.test}, group={request.group}."

@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from recretrain.report.errors import ReportError
 from recretrain.report.rows import Questions, Run
 
 EVIDENCE = {"S": "read in the paper", "C": "read in the authors' code or its output"}  # recollections do not count
@@ -71,10 +72,10 @@ class Table:
 def load(conf_dir: Path, name: str) -> Table:
     path = conf_dir / "table" / f"{name}.yaml"
     if not path.is_file():
-        raise ValueError(f"no table {name!r}; there are: {', '.join(names(conf_dir))}")
+        raise ReportError(f"no table {name!r}; there are: {', '.join(names(conf_dir))}")
     content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected keys such as title, rows and data")
+        raise ReportError(f"{path}: expected keys such as title, rows and data")
     return parse(name, {str(key): value for key, value in content.items()})
 
 
@@ -86,10 +87,10 @@ def parse(name: str, content: Mapping[str, Any]) -> Table:
     """A table from the content of its file; anything that does not fit together is an error that names it."""
     unknown = content.keys() - {field.name for field in fields(Table)} - {"paper", "where"}
     if unknown:
-        raise ValueError(f"table {name}: unknown key {sorted(unknown)[0]!r}")
+        raise ReportError(f"table {name}: unknown key {sorted(unknown)[0]!r}")
     for key in ("title", "rows"):
         if key not in content:
-            raise ValueError(f"table {name}: {key!r} is missing")
+            raise ReportError(f"table {name}: {key!r} is missing")
     table = Table(
         name=name,
         title=content["title"],
@@ -123,7 +124,7 @@ def _protocol(asked: Mapping[str, Any]) -> Protocol:
 def _published(name: str, content: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Figure]]]:
     evidence, source = content.get("evidence", ""), _source(content)
     if content.get("published") and (evidence not in EVIDENCE or "paper" not in content or "where" not in content):
-        raise ValueError(f"table {name}: published figures need paper, where (the table) and evidence {set(EVIDENCE)}")
+        raise ReportError(f"table {name}: published figures need paper, where (the table) and evidence {set(EVIDENCE)}")
     return {
         data: {
             method: {column: Figure(float(value), source, evidence) for column, value in cells.items()}
@@ -135,17 +136,17 @@ def _published(name: str, content: Mapping[str, Any]) -> dict[str, dict[str, dic
 
 def _check(table: Table) -> None:
     if not table.data and not table.stand_ins:
-        raise ValueError(f"table {table.name}: neither data nor stand_ins say which data it is about")
+        raise ReportError(f"table {table.name}: neither data nor stand_ins say which data it is about")
     columns = {*table.columns, *(f"RI {column.partition('@')[0]}" for column in table.columns)}
     for data, methods in table.published.items():
         if data not in table.data.values():
-            raise ValueError(f"table {table.name}: published for {data}, which no data set stands for")
+            raise ReportError(f"table {table.name}: published for {data}, which no data set stands for")
         if data not in table.protocol:
-            raise ValueError(f"table {table.name}: published for {data} without the protocol that was tested")
+            raise ReportError(f"table {table.name}: published for {data} without the protocol that was tested")
         for method, cells in methods.items():
             wrong = [method, *cells][0] if method not in table.rows else next(iter(cells.keys() - columns), None)
             if wrong:
-                raise ValueError(f"table {table.name}: published {wrong!r} for {data} is neither a row nor a column")
+                raise ReportError(f"table {table.name}: published {wrong!r} for {data} is neither a row nor a column")
 
 
 def _difference(protocol: Protocol, asked: Questions) -> str | None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from recretrain.report import sections, tables
 from recretrain.report.blocks import Block, blocks
+from recretrain.report.errors import ReportError
 from recretrain.report.rows import read_runs
 
 if TYPE_CHECKING:
@@ -21,11 +22,15 @@ ENDINGS = ("png", "svg")
 
 def draw(outputs: Path, into: Path, metric: str, test: str, group: str, only: Mapping[str, str]) -> list[Path]:
     """A PNG and an SVG for every set of comparable runs."""
+    found = blocks(read_runs(outputs, only))
     drawn: list[Path] = []
-    for block in blocks(read_runs(outputs, only)):
-        rows = tables.measured(block, test, group)
+    for block in found:
+        rows = tables.restricted(tables.measured(block, test, group), [metric])
         if not rows.empty:
             drawn += _save(_figure(block, rows, metric, test, group), into, _stem(block, metric, test, group))
+    if found and not drawn:
+        measured = tables.in_order(name for block in found for name in tables.measured_columns(block))
+        raise ReportError(f"no run has {metric} for test={test}, group={group}; measured: {', '.join(measured)}")
     return drawn
 
 

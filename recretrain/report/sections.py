@@ -6,6 +6,7 @@ import pandas as pd
 
 from recretrain.report import compare, tables
 from recretrain.report.blocks import Block
+from recretrain.report.errors import ReportError
 from recretrain.report.grids import Cell, Grid, Row
 from recretrain.report.results import corner
 from recretrain.report.tables import Averages
@@ -56,14 +57,14 @@ def costs(block: Block, labels: Sequence[str], test: str) -> Grid:
 def by_period(block: Block, rows: pd.DataFrame, labels: Sequence[str], column: str) -> Grid:
     shown = tables.by_period(rows, column)
     body = [Row(label, [Cell(float(value)) for value in shown.loc[label].to_numpy()]) for label in labels]
-    return Grid("", f"{column}, {corner(block)}", [str(period) for period in shown.columns], body)
+    return Grid("", f"{column}, {corner(block)}", [str(int(period)) for period in shown.columns], body)
 
 
 def comparison(block: Block, rows: pd.DataFrame, labels: Sequence[str], base: str, test: str, group: str) -> Grid:
     """Each other setting minus the one that `base` names."""
     settings, against = block.settings(), block.label_of(base)
     if against is None:
-        raise ValueError(f"no finished run of {base!r} to compare with; there are: {', '.join(settings)}")
+        raise ReportError(f"no finished run of {base!r} to compare with; there are: {', '.join(settings)}")
     columns = tables.in_order(rows["column"])
     body = [
         Row(label, _differences(compare.paired(settings[label], settings[against], columns, test, group)))

@@ -32,6 +32,16 @@ def measured(block: Block, test: str, group: str) -> pd.DataFrame:
     return rows.assign(column=names)[["label", "seed", "task", "period", "column", "value", "n"]]
 
 
+def measured_columns(block: Block) -> set[str]:
+    rows = tidy(block.runs, block.labels)
+    return {column_name(metric, k) for metric, k in zip(rows["metric"], rows["k"], strict=True)}
+
+
+def restricted(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The rows of these columns, named as a metric at a k (recall@20) or as a metric (recall)."""
+    return rows[[name in columns or name.partition("@")[0] in columns for name in rows["column"]]]
+
+
 def column_name(metric: str, k: float) -> str:
     return f"{metric}@{int(k)}" if k == k and k > 0 else metric
 
@@ -52,9 +62,10 @@ def with_improvements(found: Averages, reference: str) -> dict[tuple[str, str], 
     """`found` and, for each other setting, the relative improvement of `reference` over it (`RI recall`, `RI ndcg`)."""
     improved: dict[tuple[str, str], Average] = dict(found)
     for metric in IMPROVED:
-        names = [name for label, name in found if label == reference and name.startswith(f"{metric}@")]
-        ours = [found[reference, name].mean for name in names]
         for label in {label for label, _ in found} - {reference}:
+            names = [name for other, name in found if other == label and name.startswith(f"{metric}@")]
+            names = [name for name in names if (reference, name) in found]
+            ours = [found[reference, name].mean for name in names]
             theirs = [found[label, name].mean for name in names]
             if theirs and min(theirs) > 0:
                 improved[label, f"RI {metric}"] = Average(relative_improvement(ours, theirs), None, 1)
@@ -79,11 +90,7 @@ def costs(block: Block, test: str) -> Averages:
 
 def by_period(rows: pd.DataFrame, column: str, how: Literal["mean", "min", "max"] = "mean") -> pd.DataFrame:
     """Label x period, over seeds."""
-    known = in_order(rows["column"])
-    if column not in known:
-        raise ValueError(f"no run measured {column!r}; measured: {', '.join(known)}")
-    chosen = rows[rows["column"] == column]
-    return chosen.pivot_table(index="label", columns="period", values="value", aggfunc=how)
+    return rows[rows["column"] == column].pivot_table(index="label", columns="period", values="value", aggfunc=how)
 
 
 def relative_improvement(reference: Sequence[float], baseline: Sequence[float]) -> float:

@@ -60,7 +60,7 @@ class RunFolders:
             "schedule": schedule,
             "eval": catalogue,
             "seed": seed,
-            "digest": f"{variant}{seed}{digest}{source}{candidates}{tested}",
+            "digest": f"{data}{variant}{seed}{digest}{source}{candidates}{tested}",
             "variant": variant,
             "overrides": list(overrides),
             "data_source": source,

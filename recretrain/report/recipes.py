@@ -1,0 +1,32 @@
+"""Which runs a table's own commands made: they stand for their method, whatever else was tried beside them."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from recretrain.report.rows import Run
+
+FACTS = ("method", "data", "seed")  # told by the run itself; a table may be wanted for more seeds than it names
+
+
+def chosen(runs: Sequence[Run], commands: Sequence[str]) -> list[Run]:
+    """The runs that `commands` made; all runs of a method where they made none of it."""
+    recipes = [recipe for command in commands for recipe in _recipes(command)]
+    made = [run for run in runs if any(_made(run, recipe) for recipe in recipes)]
+    of_commands = {(run.questions, run.method) for run in made}
+    return [run for run in runs if run in made or (run.questions, run.method) not in of_commands]
+
+
+def _recipes(command: str) -> Iterator[dict[str, str]]:
+    """The single runs of a sweep, each as key -> value."""
+    combined: list[dict[str, str]] = [{}]
+    for word in shlex.split(command):
+        key, _, values = word.partition("=")
+        choices = [values] if values[:1] in ("[", "{") else values.split(",")
+        combined = [{**recipe, key: value} for recipe in combined for value in choices]
+    yield from combined
+
+
+def _made(run: Run, recipe: dict[str, str]) -> bool:
+    if recipe.get("method", run.method) != run.method or recipe.get("data", run.questions.data) != run.questions.data:
+        return False
+    return {f"{key}={value}" for key, value in recipe.items() if key not in FACTS} <= set(run.overrides)
