@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Outcome:
     """What became of one job of a sweep; written by its process, read by the one that started the sweep."""
 
-    overrides: str
+    overrides: list[str]
     folder: str | None
     error: str | None
 
@@ -36,8 +36,19 @@ def launch(arguments: Sequence[str]) -> None:
     import hydra
 
     register_schema()
-    with _argv(["recretrain run", *arguments]), _errors_reach_us(), explained():
+    with _argv(["recretrain run", *options_first(arguments)]), _errors_reach_us(), explained():
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+
+
+def options_first(arguments: Sequence[str]) -> list[str]:
+    """Hydra wants its options before the overrides; people write them anywhere."""
+    from hydra._internal.utils import get_args_parser
+
+    overrides = [word for word in arguments if word[:1] != "-" and ("=" in word or word[:1] == "~")]
+    others = [word for word in arguments if word not in overrides]
+    if unknown := get_args_parser().parse_known_args(others)[1]:
+        raise ConfigError(f"there is no option {unknown[0]}; `recretrain run --help` lists options, groups and keys")
+    return [*others, *overrides]
 
 
 def job(config: DictConfig) -> None:
@@ -91,7 +102,7 @@ class Sweep(Callback):
             if self.table:
                 show_tables(Path(o.folder) for o in outcomes if o.folder and not o.error)
         if failures := [outcome for outcome in outcomes if outcome.error]:
-            raise SystemExit(_list_of_failures(failures, len(outcomes)))
+            raise SystemExit(_list_of_failures(failures, outcomes))
 
 
 def mistake(error: BaseException | None) -> str | None:
@@ -117,12 +128,12 @@ def stops() -> Iterator[None]:
 
 
 def _attempt(config: DictConfig, hydra_config: Any) -> Outcome:
-    overrides, folder = " ".join(hydra_config.overrides.task), None
+    overrides, folder = list(hydra_config.overrides.task), None
     try:
         folder = str(run_folder(config, hydra_config.runtime.choices))
         _train(config, hydra_config)
     except Exception as error:
-        if mistake(error) is None:
+        if mistake(error) is None and not _told_in(folder):
             traceback.print_exc()
         return Outcome(overrides, folder, mistake(error) or f"{type(error).__name__}: {error}")
     return Outcome(overrides, folder, None)
@@ -145,14 +156,20 @@ def _read(folder: Path) -> list[Outcome]:
     return [Outcome(**json.loads(file.read_text())) for file in sorted(folder.glob("outcome-*.json"))]
 
 
-def _list_of_failures(failures: Sequence[Outcome], jobs: int) -> str:
-    lines = [f"recretrain: {len(failures)} of {jobs} runs failed; repeat the command to run only these"]
+def _list_of_failures(failures: Sequence[Outcome], outcomes: Sequence[Outcome]) -> str:
+    shared = set.intersection(*(set(outcome.overrides) for outcome in outcomes)) if len(outcomes) > 1 else set()
+    lines = [f"recretrain: {len(failures)} of {len(outcomes)} runs failed; repeat the command to run only these"]
     for outcome in failures:
-        error = (outcome.error or "").removeprefix("recretrain: ")
-        lines.append(f"  {outcome.overrides}: {error}")
-        if outcome.folder and (Path(outcome.folder) / "error.txt").is_file():
+        own = " ".join(word for word in outcome.overrides if word not in shared)
+        lines.append(f"  {own}: {(outcome.error or '').removeprefix('recretrain: ')}")
+        if _told_in(outcome.folder):
             lines.append(f"    see {outcome.folder}/error.txt")
     return "\n".join(lines)
+
+
+def _told_in(folder: str | None) -> bool:
+    """Whether the engine wrote the traceback into the run folder."""
+    return folder is not None and (Path(folder) / "error.txt").is_file()
 
 
 @contextmanager

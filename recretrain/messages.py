@@ -15,11 +15,24 @@ if TYPE_CHECKING:
 
 WORDS_FOR_TYPES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
+LONG = 15  # more names than this help nobody when one of them is near
+
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
     """`did you mean sml? `, or nothing when nothing is near."""
     near = difflib.get_close_matches(word, list(options), n=1, cutoff=0.6)
     return f"did you mean {near[0]}? " if near else ""
+
+
+def choose_from(word: str, options: Iterable[str], what: str) -> str:
+    """What was probably meant, and what there is, unless that is too long to read."""
+    known = sorted(options)
+    near = did_you_mean(word, known)
+    if not known:
+        return f"there are no {what} to choose from"
+    if near and len(known) > LONG:
+        return f"{near}`recretrain run --help` lists them all"
+    return f"{near}{what}: {', '.join(known)}"
 
 
 def explain(error: BaseException) -> str | None:
@@ -45,9 +58,7 @@ def _no_such_option(error: MissingConfigException) -> str:
     group, _, option = str(error.missing_cfg_file).rpartition("/")
     if option.startswith("submitit"):
         return f'{group}={option} needs the submitit launcher: pip install "recretrain[slurm]"'
-    options = sorted(error.options or [])
-    known = f"{group} can be: {', '.join(options)}" if options else f"group {group} has no options"
-    return f"there is no {group} '{option}'; {did_you_mean(option, options)}{known}"
+    return f"there is no {group} '{option}'; {choose_from(option, error.options or [], _plural(group))}"
 
 
 def _unreadable(message: str, override: str | None) -> str:
@@ -80,7 +91,7 @@ def _no_such_key(cause: OmegaConfBaseException, message: str) -> str:
     if not prefix:
         siblings = sorted({*siblings, "experiment"} - {"hydra"})
     where = f"{prefix} has no key '{key}'" if prefix else f"there is no key '{key}'"
-    return f"{where}; {did_you_mean(key, siblings)}{prefix or 'keys'}: {', '.join(siblings)}"
+    return f"{where}; {choose_from(key, siblings, 'keys')}"
 
 
 def _wrong_type(cause: OmegaConfBaseException, message: str) -> str:
@@ -105,6 +116,10 @@ def _bad_value(error: OmegaConfBaseException) -> str:
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value; give {error.full_key}=..."
     return f"{error.full_key}: {_first_line(error)}"
+
+
+def _plural(group: str) -> str:
+    return group if group in ("data", "eval") else f"{group}s"
 
 
 def _short(name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from recretrain.config import ConfigError, compose, conf_dir, explained, run_folder
-from recretrain.messages import did_you_mean
+from recretrain.messages import choose_from
 
 
 def plan(table: str, overrides: Sequence[str], *, seeds: str | None) -> str:
@@ -70,7 +70,7 @@ def _entries(table: str) -> list[str | list[str]]:
 
     known = sorted(file.stem for file in (conf_dir() / "table").glob("*.yaml"))
     if table not in known:
-        raise ConfigError(f"there is no table '{table}'; {did_you_mean(table, known)}tables: {', '.join(known)}")
+        raise ConfigError(f"there is no table '{table}'; {choose_from(table, known, 'tables')}")
     with explained():
         runs: list[str | list[str]] = yaml.safe_load((conf_dir() / "table" / f"{table}.yaml").read_text()).get("runs")
     if not runs:

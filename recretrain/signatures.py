@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from recretrain.config import ConfigError, Schema, explained
-from recretrain.messages import did_you_mean
+from recretrain.messages import choose_from
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -47,7 +47,7 @@ def check_node(path: str, node: Mapping[str, Any]) -> None:
     parameters = constructor_parameters(node["_target_"])
     required = [p.name for p in parameters.values() if p.default is p.empty and p.name not in ENGINE_GIVEN]
     values = {key: value for key, value in node.items() if not key.startswith("_")}
-    _check_names(path, values, parameters, required)
+    _check_names(path, values, parameters.keys() - ENGINE_GIVEN, required)
     hints = _type_hints(node["_target_"])
     for key, value in values.items():
         if key in hints and not fits(value, hints[key]):
@@ -89,11 +89,11 @@ def in_words(hint: Any) -> str:
     return WORDS.get(hint, str(hint))
 
 
-def _check_names(path: str, values: Mapping[str, Any], known: Mapping[str, Any], required: Sequence[str]) -> None:
+def _check_names(path: str, values: Mapping[str, Any], known: Iterable[str], required: Sequence[str]) -> None:
     name = path or "the configuration"
     for key in values:
         if key not in known:
-            raise ConfigError(f"{name} has no key '{key}'; {did_you_mean(key, known)}keys: {', '.join(sorted(known))}")
+            raise ConfigError(f"{name} has no key '{key}'; {choose_from(key, known, 'keys')}")
     for key in required:
         if key not in values:
             raise ConfigError(f"{path}.{key} has no value; give {path}.{key}=...")

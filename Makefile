@@ -1,0 +1,44 @@
+# The first command on a fresh machine; `make` alone lists the targets.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := experiment=demo data=yelp method=fine_tune,full_retrain,sml hydra.launcher.n_jobs=2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check format bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## SML, fine-tune and full-retrain on generated reviews: bar, one line per period, table (2 minutes)
+	$(BIN)/recretrain run -m $(DEMO)
+
+test: $(READY) ## the test suite without the slow ones
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
+
+test-slow: $(READY) ## all tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+check: $(READY) ## ruff, formatting, strict mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## speed and memory as ratios, measured in one run
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
+
+clean: ## remove what tools left; data/ and outputs/ stay
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| { echo "recretrain needs Python 3.11 to 3.13; name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,slurm]"
+	@touch $@
