@@ -172,8 +172,10 @@ def _build(source: Source, cut: Cut, files: Sequence[Path], folder: Path, card: 
 
 
 def _load(connection: Connection, source: Source, files: Sequence[Path]) -> None:
-    relation = source.rows(connection, files)
-    connection.execute(f"CREATE TABLE raw AS {relation.sql_query()}")
+    try:
+        source.rows(connection, files).create("raw")
+    except duckdb.Error as error:
+        raise DataError(source.explain(files, error)) from error
     # numbers of the raw rows, which outlive the deletions to come
     connection.execute("CREATE TABLE interactions AS SELECT rowid AS row, * FROM raw ORDER BY rowid")
     connection.execute("DROP TABLE raw")
@@ -361,6 +363,7 @@ def _database(source: Source, beside: Path) -> Iterator[Connection]:
         try:
             connection.execute(f"SET memory_limit = {quoted(source.memory_limit)}")
             connection.execute(f"SET temp_directory = {quoted(work + '/spill')}")
+            connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET preserve_insertion_order = true")
             yield connection
         except duckdb.Error as error:

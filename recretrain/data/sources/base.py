@@ -69,6 +69,10 @@ class Source(ABC):
     def place_of(self, files: Sequence[Path], row: int) -> str:
         """File and line of raw row `row` (counted from 0), for a person."""
 
+    def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
+        """What to tell the user when DuckDB cannot read the files; may raise a DataError that knows better."""
+        return f"{', '.join(str(f) for f in files[:3])}: {error}"
+
     def find(self, root: Path) -> list[Path]:
         return self.files_in(root / self.path)
 

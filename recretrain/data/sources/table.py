@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import duckdb
+
 from recretrain.data.errors import DataError
+from recretrain.data.sources import lines
 from recretrain.data.sources.base import Connection, EventSource, Relation, name_of, one_of, quoted
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
+SEPARATORS = ",\t;|"
 SECONDS = {
     "s": "TRY_CAST({} AS DOUBLE)",
     "ms": "TRY_CAST({} AS DOUBLE) / 1e3",
     "us": "TRY_CAST({} AS DOUBLE) / 1e6",
-    "iso": "epoch(TRY_CAST({} AS TIMESTAMP))",
+    "iso": "epoch(TRY_CAST({} AS TIMESTAMPTZ))",  # UTC where the text has no offset
 }
 
 
@@ -52,8 +57,6 @@ class Table(EventSource):
         return table.project(", ".join(self._expression(role, name_of(name)) for role, name in there.items()))
 
     def place_of(self, files: Sequence[Path], row: int) -> str:
-        import duckdb
-
         for file in files:
             rows = int(self._scan(duckdb.connect(), [file]).count("*").fetchall()[0][0])
             if row < rows:
@@ -66,20 +69,61 @@ class Table(EventSource):
             return f"mend or remove it, or check data.time_unit (now {self.time_unit})"
         return "mend or remove it"
 
+    def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
+        for file in files:
+            if not _is_parquet(file):
+                _check_fields(file)
+        return super().explain(files, error)
+
     def _scan(self, connection: Connection, files: Sequence[Path]) -> Relation:
-        names = "[" + ", ".join(quoted(f) for f in files) + "]"
-        if all(_is_parquet(f) for f in files):
-            return connection.sql(f"SELECT * FROM read_parquet({names})")
-        # text stays text: a sniffed type would decide by the first rows what the later ones may hold
-        return connection.sql(f"SELECT * FROM read_csv({names}, header = true, all_varchar = true)")
+        if not all(_is_parquet(f) for f in files):
+            return _scan_text(connection, files)
+        return connection.sql(f"SELECT * FROM read_parquet([{', '.join(map(quoted, files))}])")
 
     def _expression(self, role: str, column: str) -> str:
         if role == "timestamp":
-            return f"{SECONDS[self.time_unit].format(column)} AS time"
+            return f"{_finite(SECONDS[self.time_unit].format(column))} AS time"
         if role == "rating":
-            return f"TRY_CAST({column} AS FLOAT) AS rating"
+            return f"{_finite(f'TRY_CAST({column} AS FLOAT)')} AS rating"
         return f'{column} AS "{role}"'
+
+
+def _finite(number: str) -> str:
+    return f"CASE WHEN isfinite({number}) THEN {number} END"
 
 
 def _is_parquet(file: Path) -> bool:
     return file.name.endswith(".parquet")
+
+
+def _scan_text(connection: Connection, files: Sequence[Path]) -> Relation:
+    """Text stays text: a sniffed type would decide by the first rows what the later ones may hold."""
+    separator, names = _header(files[0])
+    for file in files[1:]:
+        if _header(file) != (separator, names):
+            raise DataError(f"{file}: its first line differs from that of {files[0]}; give all files the same columns")
+    types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in names)
+    return connection.sql(
+        f"""SELECT * FROM read_csv([{", ".join(map(quoted, files))}], delim = {quoted(separator)}, header = true,
+            auto_detect = false, quote = '"', escape = '"', columns = {{{types}}})"""
+    )
+
+
+def _header(file: Path) -> tuple[str, list[str]]:
+    """Separator and column names, by the first line."""
+    for _, line in lines.numbered(file):
+        separator = max(SEPARATORS, key=line.count)
+        return separator, next(csv.reader([line.lstrip("\ufeff")], delimiter=separator))
+    raise DataError(f"{file}: the file is empty; it needs a first line with the names of its columns")
+
+
+def _check_fields(file: Path) -> None:
+    """A DataError for a damaged gzip, or the first line whose fields do not match the columns."""
+    separator, names = _header(file)
+    rows = csv.reader((line for _, line in lines.numbered(file)), delimiter=separator)
+    for row in rows:
+        if len(row) != len(names):
+            raise DataError(
+                f"{file}, line {rows.line_num}: {len(row)} fields where the first line names {len(names)} "
+                f"({separator.join(row)[: lines.SHOWN]}); mend or remove the line"
+            )

@@ -1,0 +1,95 @@
+"""A small world for generated data: users mix genres and the mix turns; items are born, have their day and fade.
+
+A pick is `genre ~ mix of the user at that time`, then `item ~ popularity within the genre at that time`: a matrix of
+low rank, so that factorisation can learn it, and cheap to draw from at any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class World:
+    """Times are shares of the stream, 0 to 1."""
+
+    steps: int  # within a step nothing changes
+    phase: Floats  # [users, genres] where each taste stands on its circle, in turns
+    turn: float  # time a taste takes to go round; after a quarter of it a user likes other genres
+    sharpness: float  # how much better the best genres are liked
+    activity: Floats  # [users] relative number of picks
+    joined: Floats  # [users]
+    left: Floats  # [users]
+    genre: Ints  # [items]
+    appeal: Floats  # [items] popularity at its best
+    born: Floats  # [items]
+    life: Floats  # [items] time in which popularity falls to 1/e
+
+
+def picks(world: World, moments: Floats, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """User and item of a pick at each moment (ascending, [N]).  # [N], [N]"""
+    borders = np.searchsorted(moments, np.linspace(0, 1, world.steps + 1)[1:-1])
+    users = np.empty(len(moments), dtype=np.int64)
+    items = np.empty(len(moments), dtype=np.int64)
+    for start, stop in pairwise([0, *borders.tolist(), len(moments)]):
+        if start < stop:
+            now = float(moments[start])
+            users[start:stop] = _who(world, now, stop - start, rng)
+            items[start:stop] = _what(world, now, users[start:stop], rng)
+    return users, items
+
+
+def distinct_picks(
+    world: World, count: int, moments: Callable[[int], Floats], rng: np.random.Generator
+) -> tuple[Floats, Ints, Ints]:
+    """`count` picks in order of time, no user picking an item twice."""
+    for surplus in (1.2, 1.8, 3.0, 6.0):
+        when = moments(int(count * surplus))
+        users, items = picks(world, when, rng)
+        _, first = np.unique(users * len(world.genre) + items, return_index=True)
+        if len(first) >= count:
+            kept = np.sort(rng.choice(first, count, replace=False))
+            return when[kept], users[kept], items[kept]
+    raise ValueError(f"{count} picks are more than {len(world.activity)} users and {len(world.genre)} items give")
+
+
+def popularity(size: int, skew: float, rng: np.random.Generator) -> Floats:
+    """Log-normal, as counts of users and items tend to be."""
+    return np.exp(rng.normal(0.0, skew, size))
+
+
+def _who(world: World, now: float, count: int, rng: np.random.Generator) -> Ints:
+    there = world.activity * (world.joined <= now) * (now < world.left)
+    return _choose(np.cumsum(there), rng.random(count))
+
+
+def _what(world: World, now: float, users: Ints, rng: np.random.Generator) -> Ints:
+    mix = np.cumsum(_liking(world, now, users), axis=1)
+    genre = (mix < rng.random((len(users), 1)) * mix[:, -1:]).sum(axis=1)
+    age = now - world.born
+    weight = np.where(age >= 0, world.appeal * np.exp(-np.maximum(age, 0.0) / world.life), 0.0)
+    by_genre = np.argsort(world.genre, kind="stable")
+    total = np.concatenate([[0.0], np.cumsum(weight[by_genre])])
+    first = np.searchsorted(world.genre[by_genre], np.arange(mix.shape[1] + 1))
+    low, high = total[first[genre]], total[first[genre + 1]]
+    return by_genre[_choose(total[1:], (low + rng.random(len(users)) * (high - low)) / total[-1])]
+
+
+def _liking(world: World, now: float, users: Ints) -> Floats:
+    """Unnormalised weight of every genre.  # [len(users), genres]"""
+    turns = world.phase[users] + now / world.turn
+    return np.exp(world.sharpness * np.cos(2 * np.pi * turns))
+
+
+def _choose(cumulative: Floats, shares: Floats) -> Ints:
+    """Index whose stretch of `cumulative` holds each share (0 to 1) of the total."""
+    chosen: Ints = np.searchsorted(cumulative, shares * cumulative[-1], side="right")
+    return chosen.clip(max=len(cumulative) - 1)  # rounding may carry the last share beyond the end
