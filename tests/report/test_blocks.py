@@ -1,14 +1,18 @@
 """Which runs meet in a table, and what they are called there."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import RunFolders
 
 from recretrain.report.blocks import blocks
 from recretrain.report.recipes import chosen
 from recretrain.report.rows import read_runs
+
+if TYPE_CHECKING:
+    from tests.report.conftest import RunFolders
 
 ONE = {"recall@20": {33: (0.5, 10)}}
 
@@ -64,12 +68,12 @@ def test_variants_with_the_same_overrides_are_told_apart_by_their_digest(runs: R
 
 def test_a_method_alone_means_its_plainest_variant(runs: RunFolders) -> None:
     runs.add("sml", ONE, overrides=["method.loops=2", "method.fresh_epochs=3"])
-    runs.add("sml", ONE, overrides=["method.loops=2"])
+    runs.add("sml", ONE, overrides=["method.loops=5"])
 
     (block,) = blocks(read_runs(runs.outputs))
 
-    assert block.label_of("sml") == "sml"
-    assert block.label_of("sml (fresh_epochs=3)") == "sml (fresh_epochs=3)"
+    assert block.label_of("sml") == "sml (loops=5)"
+    assert block.label_of("sml (loops=2, fresh_epochs=3)") == "sml (loops=2, fresh_epochs=3)"
     assert block.label_of("ader") is None
 
 

@@ -1,15 +1,20 @@
 """Two methods compared question by question."""
 
+from __future__ import annotations
+
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from conftest import RunFolders
 
 from recretrain.report import compare, render
 from recretrain.report.errors import ReportError
 from recretrain.report.rows import Run, read_runs
+
+if TYPE_CHECKING:
+    from tests.report.conftest import RunFolders
 
 FIGURES = {"recall@1": {33: (0.5, 4), 34: (0.5, 2)}}
 MINE = {"33": [0, 0, 0, 5], "34": [0, 2.5], "33_new_user": [1, 0, 0, 1], "34_new_user": [0, 0]}

@@ -1,16 +1,21 @@
 """One table, written down in five ways."""
 
+from __future__ import annotations
+
 import io
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from conftest import RunFolders
 
 from recretrain.report import render
 from recretrain.report.formats import write
 from recretrain.report.grids import Cell, Grid, Row
+
+if TYPE_CHECKING:
+    from tests.report.conftest import RunFolders
 
 GRID = Grid("50% of A_b", "method", ["recall@20"], [Row("full_retrain", [Cell(0.5, extra=0.25, bold=True)])], ["a & b"])
 

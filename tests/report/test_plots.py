@@ -1,12 +1,17 @@
 """Curves over the periods."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import RunFolders
 
 from recretrain.report import plot
 from recretrain.report.errors import ReportError
+
+if TYPE_CHECKING:
+    from tests.report.conftest import RunFolders
 
 
 def test_a_plot_is_drawn_as_png_and_svg_for_each_set_of_comparable_runs(runs: RunFolders, tmp_path: Path) -> None:

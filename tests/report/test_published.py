@@ -1,14 +1,18 @@
 """A published figure stands beside ours only where both answer the same questions on the same data."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import RunFolders
 
 from recretrain.report import paper, render
 from recretrain.report.errors import ReportError
+
+if TYPE_CHECKING:
+    from tests.report.conftest import RunFolders
 
 YELP = {"recall@20": dict.fromkeys(range(33, 40), (0.4, 10))}
 TABLE: Mapping[str, Any] = {

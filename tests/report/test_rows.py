@@ -1,17 +1,22 @@
 """What is read from an outputs folder, and what is left out of it."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import RunFolders
 
 from recretrain.report import render
 from recretrain.report.errors import ReportError
 from recretrain.report.rows import read_runs, tidy
+
+if TYPE_CHECKING:
+    from tests.report.conftest import RunFolders
 
 ONE = {"recall@20": {33: (0.5, 10)}}
 
@@ -32,12 +37,19 @@ def test_rows_of_all_tasks_become_one_tidy_frame(runs: RunFolders) -> None:
 
 def test_a_run_json_of_another_program_is_left_out(runs: RunFolders) -> None:
     runs.add("sml", ONE)
-    for name, text in {"other": '{"model": "bert"}', "broken": "{", "list": "[1]", "newer": '{"format": 2}'}.items():
+    for name, text in {"other": '{"model": "bert"}', "broken": "{", "list": "[1]"}.items():
         folder = runs.outputs / name
         folder.mkdir()
         (folder / "run.json").write_text(text)
 
     assert [run.method for run in read_runs(runs.outputs)] == ["sml"]
+
+
+def test_a_run_of_another_format_is_left_out(runs: RunFolders) -> None:
+    card = runs.add("sml", ONE) / "run.json"
+    card.write_text(card.read_text().replace('"format": 1', '"format": 2'))
+
+    assert read_runs(runs.outputs) == []
 
 
 def test_a_task_that_was_being_written_does_not_count(runs: RunFolders) -> None:

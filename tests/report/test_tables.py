@@ -1,14 +1,19 @@
 """Figures of the tables, each computed by hand here."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import RunFolders
 
 from recretrain.report import paper, render, tables
 from recretrain.report.blocks import Block, blocks
 from recretrain.report.errors import ReportError
 from recretrain.report.rows import read_runs
+
+if TYPE_CHECKING:
+    from tests.report.conftest import RunFolders
 
 
 def only_block(runs: RunFolders) -> Block:
@@ -51,6 +56,20 @@ def test_choosing_periods_never_mix_with_tested_ones(runs: RunFolders, conf_dir:
     assert line(choosing, "sml") == ["sml", "1", "0.9000"]
     assert "choosing periods (for hyper-parameters, not a result) 32" in choosing
     assert "choosing" not in tested
+
+
+def test_a_period_that_answered_both_kinds_of_questions_counts_in_each_table_with_its_own(
+    runs: RunFolders, conf_dir: Path
+) -> None:
+    runs.add("sml", {"recall@20": {33: (0.9, 10), 34: (0.1, 10)}}, choosing=[33], tested=[33, 34])
+
+    assert line(render(runs.outputs, conf_dir=conf_dir), "sml") == ["sml", "1", "0.1000"]
+
+
+def test_a_run_that_is_to_end_early_counts_up_to_there(runs: RunFolders, conf_dir: Path) -> None:
+    runs.add("sml", {"recall@20": {33: (0.1, 10), 34: (0.9, 10)}}, tested=[33], tasks=1)
+
+    assert line(render(runs.outputs, conf_dir=conf_dir), "sml") == ["sml", "1", "0.1000"]
 
 
 def test_published_figures_stand_beside_tested_periods_and_all_questions_only(runs: RunFolders, conf_dir: Path) -> None:
