@@ -68,9 +68,21 @@ def _dispatch(arguments: list[str]) -> None:
 
         complete(arguments)
     else:
-        found = parser().parse_args(arguments)
+        found = _parsed(arguments)
         act: Callable[[argparse.Namespace], None] = found.act
         act(found)
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    """With the overrides that stand behind an option, which argparse leaves over."""
+    top = parser()
+    found, left_over = top.parse_known_args(arguments)
+    wrong = [word for word in left_over if "overrides" not in found or word[0] == "-" or "=" not in word]
+    if wrong:
+        top.error(f"unrecognized arguments: {' '.join(wrong)}")
+    if left_over:
+        found.overrides += left_over
+    return found
 
 
 def _run(arguments: list[str]) -> None:
@@ -108,7 +120,7 @@ def _add_report(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--format", choices=FORMATS, default="terminal")
     verb.add_argument("--test", choices=("test", "choosing"), default="test", help="which periods (default: test)")
     verb.add_argument("--group", choices=("all", "new_user", "new_item"), default="all", help="which questions")
-    verb.add_argument("--only", nargs="+", default=[], metavar="key=value", help="runs with these facts: data=yelp ...")
+    verb.add_argument("--only", action="append", default=[], metavar="key=value", help="runs with this fact: data=yelp")
     verb.add_argument("--compare", metavar="METHOD", help="test the others against it, question by question")
     verb.add_argument("--by-period", metavar="METRIC", help="such as recall@20, period by period")
     verb.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the metric over the periods into this folder")

@@ -39,7 +39,7 @@ def reproduce(table: str, overrides: Sequence[str], *, seeds: str | None, jobs: 
 def sweeps(table: str, overrides: Sequence[str], seeds: str | None) -> list[list[str]]:
     """The override lists of conf/table/<table>.yaml, with the caller's added."""
     added = [*overrides, *([f"seed={seeds}"] if seeds else [])]
-    return [[*_words(entry), *added] for entry in _entries(table)]
+    return [_last_wins([*_words(entry), *added]) for entry in _entries(table)]
 
 
 def expand(sweep: Sequence[str]) -> Iterator[list[str]]:
@@ -76,6 +76,12 @@ def _entries(table: str) -> list[str | list[str]]:
     if not runs:
         raise ConfigError(f"conf/table/{table}.yaml names no runs; add them under `runs:`")
     return runs
+
+
+def _last_wins(overrides: Sequence[str]) -> list[str]:
+    """One override per key: a sweep would run every combination of two."""
+    by_key = {override.partition("=")[0]: override for override in overrides}
+    return list(by_key.values())
 
 
 def _words(entry: str | list[str]) -> list[str]:

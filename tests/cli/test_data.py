@@ -1,0 +1,55 @@
+"""`recretrain data`: from raw files to period files, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+SMALL = [
+    "data=yelp",
+    "data.source=synthetic",
+    "data.generator.reviews=600",
+    "data.generator.users=60",
+    "data.generator.items=60",
+    "data.k_core=0",
+    "schedule.cut.periods=5",
+]
+
+
+def test_list_says_what_was_found(recretrain: Any) -> None:
+    shown = recretrain("data", "list").out
+
+    rows = {line.split()[0]: line for line in shown.splitlines()}
+    assert "generator" in rows["yelp"]
+    assert "missing" in rows["yelp2019"]
+
+
+def test_prepare_prints_the_folder_and_what_was_dropped(recretrain: Any, tmp_path: Path) -> None:
+    result = recretrain("data", "prepare", *SMALL)
+
+    assert result.code == 0
+    folder = Path(result.out.splitlines()[0])
+    assert (folder / "stream.json").is_file()
+    assert "yelp (synthetic): 600 interactions" in result.out
+    assert "in 5 periods" in result.out
+    assert "repeats=first" in result.out
+
+
+def test_describe_takes_overrides_or_a_folder(recretrain: Any) -> None:
+    folder = recretrain("data", "prepare", *SMALL).out.splitlines()[0]
+
+    by_overrides = recretrain("data", "describe", *SMALL).out
+    by_folder = recretrain("data", "describe", folder).out
+
+    assert by_overrides == by_folder
+    assert len(by_folder.splitlines()) == 1 + 1 + 2 + 5  # a sentence, a blank line, the head and five periods
+
+
+def test_synth_writes_files_that_are_read_as_raw(recretrain: Any, tmp_path: Path) -> None:
+    made = recretrain("data", "synth", "mine", *SMALL)
+    read = recretrain("data", "prepare", *SMALL, "data.source=raw", f"data.path={tmp_path}/mine")
+
+    assert made.code == 0
+    assert read.code == 0, read.err
+    assert "yelp: 600 interactions" in read.out
+    assert "is not empty" in recretrain("data", "synth", "mine", *SMALL).err

@@ -1,0 +1,90 @@
+"""`recretrain reproduce`: every sweep of a table of conf/table, then the table."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recretrain.config import conf_dir
+from recretrain.reproduce import expand, sweeps
+
+
+@pytest.fixture
+def toy_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """conf/table/toy.yaml: three runs, in a string and in a list."""
+    conf = tmp_path / "conf"
+    shutil.copytree(conf_dir(), conf)
+    (conf / "table" / "toy.yaml").write_text(
+        "# Toy\nruns:\n  - method=sml,fine_tune data=yelp\n  - [method=frozen, data=yelp]\n"
+    )
+    for module in ("config", "launch", "reproduce"):
+        monkeypatch.setattr(f"recretrain.{module}.conf_dir", lambda: conf)
+
+
+@pytest.mark.usefixtures("toy_table")
+def test_a_table_is_run_and_shown(recretrain: Any, engine: list[Any]) -> None:
+    result = recretrain("reproduce", "toy", "--jobs", "1")
+
+    assert result.code == 0
+    assert [a.choices["method"] for a in engine] == ["sml", "fine_tune", "frozen"]
+    assert result.out == "table toy of 3 runs in outputs\n"
+
+
+@pytest.mark.usefixtures("toy_table")
+def test_seeds_and_overrides_reach_every_run(recretrain: Any, engine: list[Any]) -> None:
+    recretrain("reproduce", "toy", "--jobs", "1", "--seeds", "1,2", "paths.outputs=elsewhere")
+
+    assert [(a.choices["method"], a.config.seed) for a in engine] == [
+        ("sml", 1),
+        ("sml", 2),
+        ("fine_tune", 1),
+        ("fine_tune", 2),
+        ("frozen", 1),
+        ("frozen", 2),
+    ]
+    assert {a.config.paths.outputs for a in engine} == {"elsewhere"}
+
+
+@pytest.mark.usefixtures("toy_table")
+def test_a_dry_run_says_what_is_missing_and_runs_nothing(recretrain: Any, engine: list[Any]) -> None:
+    recretrain("run", "method=sml", "data=yelp")
+    engine.clear()
+
+    lines = recretrain("reproduce", "toy", "--dry-run").out.splitlines()
+
+    assert not engine
+    assert lines == [
+        "recretrain run method=sml data=yelp  # done",
+        "recretrain run method=fine_tune data=yelp  # missing",
+        "recretrain run method=frozen data=yelp  # missing",
+        "3 runs",
+    ]
+
+
+@pytest.mark.usefixtures("toy_table")
+def test_a_failure_does_not_stop_the_table(recretrain: Any, engine: list[Any]) -> None:
+    result = recretrain("reproduce", "toy", "--jobs", "1", "--seeds", "1,13")
+
+    assert result.code == 1
+    assert len(engine) == 6
+    assert "table toy of 3 runs" in result.out
+    assert result.err.count("RuntimeError: thirteen brings bad luck") == 3
+
+
+def test_seeds_take_the_place_of_those_of_the_table(recretrain: Any) -> None:
+    assert sweeps("yelp2019", ["method=sml"], "7") == [["experiment=yelp2019", "seed=7", "method=sml"]]
+
+
+def test_every_table_names_runs_that_compose() -> None:
+    from recretrain.config import compose
+
+    tables = sorted(file.stem for file in (conf_dir() / "table").glob("*.yaml"))
+    jobs = [job for table in tables for sweep in sweeps(table, [], None) for job in expand(sweep)]
+
+    assert jobs
+    for job in jobs:
+        config, _ = compose(job)
+        assert config.method._target_
