@@ -12,7 +12,7 @@ from recretrain.report.results import corner
 from recretrain.report.tables import Averages
 
 COSTS = {
-    "cpu_seconds": ("CPU s / period", "{:,.1f}"),
+    "cpu_seconds": ("CPU s / period", "{:,.2f}"),
     "rows_read": ("rows read / period", "{:,.0f}"),
     "peak_memory_mb": ("peak MB", "{:,.0f}"),
     "trained_parameters": ("trained parameters", "{:,.0f}"),
@@ -87,7 +87,9 @@ def span(rows: pd.DataFrame) -> str:
 def _cost(spent: Averages, label: str, name: str) -> Cell:
     style = COSTS[name][1]
     figure = spent.get((label, name))
-    return Cell() if figure is None else Cell(figure.mean, style, figure.deviation, f" ± {style}")
+    if figure is None:
+        return Cell()
+    return Cell(figure.mean, style, figure.deviation or None, f" ± {style}")  # counts do not vary between seeds
 
 
 def _differences(found: Sequence[compare.Difference]) -> list[Cell]:

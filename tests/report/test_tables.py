@@ -111,7 +111,7 @@ def test_costs_are_those_of_the_tasks_that_answered_the_tested_periods(runs: Run
     text = render(runs.outputs, conf_dir=conf_dir)
 
     costs = text[text.index("cost of a period") :]
-    assert line(costs, "sml") == ["sml", "3.0", "10", "100", "7"]
+    assert line(costs, "sml") == ["sml", "3.00", "10", "100", "7"]
 
 
 def test_by_period_shows_a_metric_over_time(runs: RunFolders, conf_dir: Path) -> None:
