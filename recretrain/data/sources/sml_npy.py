@@ -70,7 +70,7 @@ class SmlNpy(Source):
             target = folder / f"candidates_{int(file.stem):03d}.npy"
             copy = np.lib.format.open_memmap(target, mode="w+", dtype=np.int32, shape=shape)
             for start in range(0, len(stored), CHUNK):
-                chunk = stored[start : start + CHUNK, 2:]
+                chunk = _whole(file, stored[start : start + CHUNK, 2:])
                 if chunk.size and not 0 <= chunk.min() <= chunk.max() < items:
                     raise DataError(
                         f"{file}: candidates outside 0..{items - 1} from row {start} on; get the file again"

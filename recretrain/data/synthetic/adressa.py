@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from recretrain.data.synthetic.tastes import Floats, Ints, World, distinct_picks, popularity
+from recretrain.data.synthetic.tastes import Floats, Ints, World, distinct_picks, popularity, speeds
 
 FIRST_DAY = datetime(2017, 1, 1, tzinfo=ZoneInfo("Europe/Oslo"))
 FRONT_PAGE = '"url":"http://adressa.no"'
@@ -27,12 +27,12 @@ class AdressaEvents:
     users: int
     articles: int
     genres: int  # of taste
-    turn: float  # of the whole time, in which a user's tastes go round once; smaller: faster drift
+    turn: float  # of the whole time, in which a taste goes round once, about; smaller: faster drift
     sharpness: float  # 0: no tastes
     life: float  # days in which an article's popularity falls to 1/e
     seed: int
 
-    version: ClassVar[int] = 1  # raise when the same options give other files
+    version: ClassVar[int] = 2  # raise when the same options give other files
 
     def write(self, folder: Path) -> list[Path]:
         rng = np.random.default_rng(self.seed)
@@ -49,7 +49,7 @@ class AdressaEvents:
         return World(
             steps=self.days * 24,
             phase=rng.random((self.users, self.genres)),
-            turn=self.turn,
+            speed=speeds((self.users, self.genres), self.turn, rng),
             sharpness=self.sharpness,
             activity=popularity(self.users, 0.7, rng),
             joined=joined,

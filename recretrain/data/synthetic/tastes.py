@@ -22,8 +22,8 @@ class World:
     """Times are shares of the stream, 0 to 1."""
 
     steps: int  # within a step nothing changes
-    phase: Floats  # [users, genres] where each taste stands on its circle, in turns
-    turn: float  # time a taste takes to go round; after a quarter of it a user likes other genres
+    phase: Floats  # [users, genres] where each taste stands on its circle at the beginning, in turns
+    speed: Floats  # [users, genres] turns of each taste in the whole stream; after a quarter turn it is another taste
     sharpness: float  # how much better the best genres are liked
     activity: Floats  # [users] relative number of picks
     joined: Floats  # [users]
@@ -61,6 +61,11 @@ def distinct_picks(
     raise ValueError(f"{count} picks are more than {len(world.activity)} users and {len(world.genre)} items give")
 
 
+def speeds(shape: tuple[int, int], turn: float, rng: np.random.Generator) -> Floats:
+    """Tastes go round in about `turn`, some faster, some the other way: users who agree today part in time."""
+    return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape) / turn
+
+
 def popularity(size: int, skew: float, rng: np.random.Generator) -> Floats:
     """Log-normal, as counts of users and items tend to be."""
     return np.exp(rng.normal(0.0, skew, size))
@@ -85,7 +90,7 @@ def _what(world: World, now: float, users: Ints, rng: np.random.Generator) -> In
 
 def _liking(world: World, now: float, users: Ints) -> Floats:
     """Unnormalised weight of every genre.  # [len(users), genres]"""
-    turns = world.phase[users] + now / world.turn
+    turns = world.phase[users] + now * world.speed[users]
     return np.exp(world.sharpness * np.cos(2 * np.pi * turns))
 
 

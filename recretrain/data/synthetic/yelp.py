@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from recretrain.data.synthetic.tastes import Floats, Ints, World, distinct_picks, popularity
+from recretrain.data.synthetic.tastes import Floats, Ints, World, distinct_picks, popularity, speeds
 
 STARS = (1.0, 2.0, 3.0, 4.0, 5.0)
 SHARES = (0.12, 0.08, 0.12, 0.25, 0.43)  # roughly as on Yelp
@@ -22,13 +22,13 @@ class YelpReviews:
     users: int
     items: int
     genres: int  # of taste
-    turn: float  # of the whole time, in which a user's tastes go round once; smaller: faster drift
+    turn: float  # of the whole time, in which a taste goes round once, about; smaller: faster drift
     sharpness: float  # 0: no tastes
     life: float  # of the whole time, in which an item's popularity falls to 1/e
     new_items: float  # share of items that open during the time
     seed: int
 
-    version: ClassVar[int] = 1  # raise when the same options give other files
+    version: ClassVar[int] = 2  # raise when the same options give other files
 
     def write(self, folder: Path) -> list[Path]:
         rng = np.random.default_rng(self.seed)
@@ -48,7 +48,7 @@ class YelpReviews:
         return World(
             steps=200,
             phase=rng.random((self.users, self.genres)),
-            turn=self.turn,
+            speed=speeds((self.users, self.genres), self.turn, rng),
             sharpness=self.sharpness,
             activity=popularity(self.users, 0.7, rng),
             joined=joined,
