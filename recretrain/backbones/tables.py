@@ -1,4 +1,4 @@
-"""Rows of a table are read and their gradients written in place: a fresh dense gradient per batch costs more than the batch."""
+"""Rows are read from a table and their gradients written into it: a fresh dense gradient costs more than the batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _touched: str = "rows_with_gradient"  # attribute of a table's gradient: the row
 def take(table: Tensor, index: Tensor) -> Tensor:
     """`table[index]`, whose gradient is added to `table.grad` row by row.  # [N, d], [B] -> [B, d]"""
     if isinstance(table, nn.Parameter) and table.requires_grad and torch.is_grad_enabled():
-        rows: Tensor = _Take.apply(table, index)
+        rows: Tensor = _Take.apply(table, index)  # type: ignore[no-untyped-call]
         return rows
     return table[index]
 
@@ -27,7 +27,7 @@ class _Take(torch.autograd.Function):
         return table.index_select(0, index)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, None]:
         (index,) = ctx.saved_tensors
         table: nn.Parameter = ctx.table
         if table.grad is None:
@@ -38,7 +38,7 @@ class _Take(torch.autograd.Function):
 
 
 class DenseAdam(Adam):
-    """Adam over whole tables: rows without a gradient move on by their moments (spec T3). Fused: the same mathematics."""
+    """Adam over whole tables: rows without a gradient move on by their moments (spec T3). Fused, same mathematics."""
 
     def __init__(self, parameters: list[nn.Parameter], *, learning_rate: float, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)

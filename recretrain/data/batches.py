@@ -1,4 +1,4 @@
-"""A batch is a tuple of whole tensors cut from one order of rows; a per-sample loader costs four times the training itself."""
+"""A batch is a tuple of tensors cut from one order of rows; a per-sample loader costs four times as much."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class Batches:
         at = self._order(self._generator)
         user, item = self._rows.user[at], self._rows.item[at]
         negative = self._negatives(at, user, self._generator)
-        yield from zip(*(column.split(self._size) for column in (user, item, negative)), strict=True)
+        yield from zip(*(torch.split(column, self._size) for column in (user, item, negative)), strict=True)
 
     def _permutation(self, generator: torch.Generator) -> Tensor:
         return torch.randperm(len(self._rows), generator=generator, device=self._rows.user.device)
 
 
 def stored_negatives(candidates: Tensor) -> Negatives:
-    """Each row's negative is one of its own stored candidates, a fresh one each epoch (spec T6).  # candidates: [N, C]"""
+    """Each row's negative is one of its stored candidates, a fresh one each epoch (spec T6).  # candidates: [N, C]"""
 
     def draw(at: Tensor, user: Tensor, generator: torch.Generator) -> Tensor:
         column = torch.randint(candidates.shape[1], at.shape, generator=generator, device=at.device)

@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from recretrain.data.errors import DataError
+
 Ints = npt.NDArray[np.int64]
+Drawn = npt.NDArray[np.int32]
 _BLOCK = 64  # rows drawn together: the work table of a block stays in the cache; part of the seed's meaning
 
 
-def stored_candidates(folder: Path, period: int, count: int, seed: int, users: Ints, items: Ints, start: int) -> Ints:
+def stored_candidates(folder: Path, period: int, count: int, seed: int, users: Ints, items: Ints, start: int) -> Drawn:
     """Candidates of the rows from `start` on, read from `folder` or drawn and kept there.  # [N - start, count] int32
 
     `users` and `items` are the stream from its beginning to the end of `period`; the period begins at row `start`.
@@ -32,10 +35,11 @@ def stored_candidates(folder: Path, period: int, count: int, seed: int, users: I
         with aside.open("wb") as file:
             np.save(file, drawn)
         os.replace(aside, path)
-    return np.load(path, mmap_mode="c")
+    kept: Drawn = np.load(path, mmap_mode="c")
+    return kept
 
 
-def draw_candidates(users: Ints, items: Ints, start: int, count: int, rng: np.random.Generator) -> Ints:
+def draw_candidates(users: Ints, items: Ints, start: int, count: int, rng: np.random.Generator) -> Drawn:
     """`count` candidates for every row from `start` on (see the module's rule).  # [N - start, count] int32"""
     known, order = _known_so_far(items)
     history = _History(users, items, order)
@@ -43,7 +47,7 @@ def draw_candidates(users: Ints, items: Ints, start: int, count: int, rng: np.ra
     for first in range(start, len(users), _BLOCK):
         rows = np.arange(first, min(first + _BLOCK, len(users)))
         row_of, taken = history.until(rows)
-        _check_enough(users[rows], known[rows], row_of, count)
+        _check_enough(users[rows], known[rows], row_of, taken, count)
         ranks = _draw_block(known[rows], row_of, taken, count, rng)
         drawn[rows - start] = order.item_at[ranks]
     return drawn
@@ -86,14 +90,15 @@ class _History:
         return row_of, self._rank[first[row_of] + within]
 
 
-def _check_enough(users: Ints, known: Ints, row_of: Ints, count: int) -> None:
-    had = np.bincount(row_of, minlength=len(users))  # repeated pairs count more than once: a safe upper bound
+def _check_enough(users: Ints, known: Ints, row_of: Ints, taken: Ints, count: int) -> None:
+    width = int(known.max())
+    had = np.bincount(np.unique(row_of * width + taken) // width, minlength=len(users))
     short = np.flatnonzero(known - had < count)
     if len(short):
         row = short[0]
-        raise ValueError(
-            f"user {users[row]} has had up to {had[row]} of the {known[row]} items seen so far, so fewer than "
-            f"eval.candidates={count} can be offered; lower eval.candidates, or raise schedule.start so that more items are known"
+        raise DataError(
+            f"user {users[row]} has had {had[row]} of the {known[row]} items seen so far, so fewer than "
+            f"eval.candidates={count} can be offered; lower eval.candidates, or raise schedule.start to know more items"
         )
 
 
@@ -127,10 +132,10 @@ def _draw_by_rejection(known: Ints, row_of: Ints, taken: Ints, count: int, rng: 
     return drawn
 
 
-def _first_columns(path: Path, count: int) -> Ints:
+def _first_columns(path: Path, count: int) -> Drawn:
     stored = np.load(path, mmap_mode="c")
     if stored.shape[1] < count:
-        raise ValueError(
+        raise DataError(
             f"{path} brings {stored.shape[1]} candidates a question, fewer than eval.candidates={count}; "
             f"set eval.candidates={stored.shape[1]} or less"
         )

@@ -64,8 +64,8 @@ class NegativeSampler:
             negative[wrong] = again
             wrong = wrong[self._known.contains(user[wrong], again)]
         raise ValueError(
-            f"user {int(user[wrong[0]])} has nearly all of the {len(self._pool)} items of this training set; no negative was "
-            f"found in {self._rounds} draws: use larger periods, or drop such users (data.k_core, data.min_item_interactions)"
+            f"user {int(user[wrong[0]])} has nearly all of the {len(self._pool)} items of this training set: "
+            f"no negative was found in {self._rounds} draws: use larger periods, or drop such users (data.k_core)"
         )
 
     def _uniform(self, user: Tensor, generator: torch.Generator) -> Tensor:

@@ -36,8 +36,8 @@ class Schedule(Protocol):
 class NextPeriod:
     """Learn period t, answer period t + 1 (SML, sections 3-4; periods counted from 0).
 
-    The first task is the warm-up block: all periods before `start` at once (`warm_up="start"`), before the last one that
-    precedes `first_test` (`"tests"`: the released baselines' pre-training), or before a period named by its number.
+    The first task is the warm-up block: all periods before `start` at once (`warm_up="start"`), all but the last of
+    those before `first_test` (`"tests"`: the released baselines' pre-training), or as many as a number says.
     Periods from `first_test` on are answered, the first `choosing` of them only to choose hyper-parameters.
     """
 
@@ -55,7 +55,9 @@ class NextPeriod:
 
     def tasks(self, stream: Stream, on_read: OnRead) -> Sequence[Callable[[], Task]]:
         last = self._last(stream)
-        return [self._maker(stream, on_read, index, learned) for index, learned in enumerate(range(self._block - 1, last))]
+        return [
+            self._maker(stream, on_read, index, learned) for index, learned in enumerate(range(self._block - 1, last))
+        ]
 
     def roles(self, stream: Stream) -> Mapping[str, Sequence[int]]:
         answered = range(self.first_test, self._last(stream) + 1)
@@ -92,8 +94,8 @@ class NextPeriod:
         end = len(stream) - 1
         if self.first_test > end:
             raise DataError(
-                f"schedule.first_test={self.first_test} but {stream.name} has periods 0..{end}; lower schedule.first_test "
-                "or cut the data into more periods"
+                f"schedule.first_test={self.first_test} but {stream.name} has periods 0..{end}; "
+                "lower schedule.first_test or cut the data into more periods"
             )
         return end if self.last_test is None else min(self.last_test, end)
 
@@ -113,7 +115,8 @@ class NextPeriod:
             )
         if self.last_test is not None and self.last_test < self.first_test:
             raise DataError(
-                f"schedule.last_test={self.last_test} ends the run before schedule.first_test={self.first_test}; raise it"
+                f"schedule.last_test={self.last_test} ends the run before schedule.first_test={self.first_test}; "
+                "raise it"
             )
         if self.choosing < 0:
             raise DataError(f"schedule.choosing={self.choosing} must be 0 or more")

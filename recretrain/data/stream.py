@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class TestSet:
     user: Tensor  # [Q] int64
     labels: Tensor  # [Q] int64, the item taken
     candidates: Tensor | None = None  # [Q, C] int32, the items to rank the label against (without it)
-    catalogue: Tensor | None = None  # [I] int64, every item known at that time: ranked in place of `candidates` if given
+    catalogue: Tensor | None = None  # [I] int64, every item known by then; ranked in place of `candidates` if given
     seen: Ragged | None = None  # [Q] items the user already had; never ranked against the label
     groups: Mapping[str, Tensor] = field(default_factory=dict)  # name -> [Q] bool, reported apart
     context: Mapping[str, Tensor] = field(default_factory=dict)  # [Q, ...] what else a method may look at

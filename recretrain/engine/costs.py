@@ -34,7 +34,7 @@ class Meter:
         return sum(self._read.values())
 
     def peak_memory_mb(self) -> float:
-        """On CUDA what torch allocated there; else the process's resident memory (where Linux lets it be reset: since start)."""
+        """On CUDA what torch allocated there; else the process's resident memory (off Linux: since its start)."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device) / 2**20
         status = Path("/proc/self/status")

@@ -34,6 +34,8 @@ from recretrain.methods.base import RetrainMethod
 
 log = logging.getLogger("recretrain")
 
+_VERSIONS = ("recretrain", "torch", "pytorch-lightning", "numpy", "hydra-core")
+
 
 def run(config: DictConfig, *, choices: Mapping[str, str], overrides: Sequence[str]) -> Path:
     """Do what is missing of the run that `config` describes; returns its folder."""
@@ -137,28 +139,38 @@ class Progress:
 
     def __init__(self, config: DictConfig, card: Mapping[str, Any]) -> None:
         self._shown = bool(config.trainer.progress)
-        self._title = f"{card['method']} on {card['data']}" + (" (synthetic)" if card["data_source"] == "synthetic" else "")
+        self._title = f"{card['method']} on {card['data']}" + (
+            " (synthetic)" if card["data_source"] == "synthetic" else ""
+        )
         self._logger = instantiate(config.logger) if config.logger else None
 
     def over(self, tasks: list[tuple[int, Callable[[], Task]]], total: int) -> Any:
         with ExitStack() as stack:
             if self._shown:
                 stack.enter_context(logging_redirect_tqdm())
-            bar = tqdm(tasks, desc=self._title, initial=total - len(tasks), total=total, unit="task", disable=not self._shown)
+            bar = tqdm(
+                tasks, desc=self._title, initial=total - len(tasks), total=total, unit="task", disable=not self._shown
+            )
             yield from bar
 
     def tell(self, task: Task, rows: list[Row], meter: Meter) -> None:
-        figures = [r for r in rows if r.group == "all"]
-        shown = [f"{r.metric}@{r.k} {r.value:.4f}" for r in figures if r.k == max(x.k for x in figures)]
-        answered = f"answered {rows[0].period} ({rows[0].test}, n={figures[0].n}): {', '.join(shown)}" if rows else "no questions"
         log.info(
-            "%s · learned period %s · %s · %.1f s, %d rows read", self._title, task.period.name, answered, meter.wall_seconds, meter.rows_read
+            "%s · learned period %s · %s · %.1f s, %d rows read",
+            *(self._title, task.period.name, _summary(rows), meter.wall_seconds, meter.rows_read),
         )
         if self._logger is not None and rows:
-            self._logger.log_metrics(
-                {f"{r.test}/{r.group}/{r.metric}@{r.k}": r.value for r in rows}, step=rows[0].period
-            )
+            figures = {f"{row.test}/{row.group}/{row.metric}@{row.k}": row.value for row in rows}
+            self._logger.log_metrics(figures, step=rows[0].period)
             self._logger.save()
+
+
+def _summary(rows: list[Row]) -> str:
+    if not rows:
+        return "no questions"
+    figures = [row for row in rows if row.group == "all"]
+    longest = max(row.k for row in figures)
+    shown = ", ".join(f"{row.metric}@{row.k} {row.value:.4f}" for row in figures if row.k == longest)
+    return f"answered {rows[0].period} ({rows[0].test}, n={figures[0].n}): {shown}"
 
 
 def open_stream(config: DictConfig, schedule: Schedule, evaluator: Evaluator) -> Stream:
@@ -216,7 +228,9 @@ def _card(
         "tasks": len(schedule.tasks(stream, lambda what, rows: None)),
         "choosing": list(roles["choosing"]),
         "tested": list(roles["test"]),
-        "versions": {name: version(name) for name in ("recretrain", "torch", "pytorch-lightning", "numpy", "hydra-core")}
+        "versions": {
+            name: version(name) for name in ("recretrain", "torch", "pytorch-lightning", "numpy", "hydra-core")
+        }
         | {"python": platform.python_version()},
         "device": str(machine.device),
         "threads": machine.threads,

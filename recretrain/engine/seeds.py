@@ -15,6 +15,6 @@ def seed_task(seed: int, index: int, device: torch.device) -> torch.Generator:
     """Seed the global generators for one task and give it one of its own on `device`."""
     derived = int.from_bytes(hashlib.sha256(f"{seed}/{index}".encode()).digest()[:8], "little") >> 1
     torch.manual_seed(derived)
-    np.random.seed(derived % 2**32)  # noqa: NPY002 - for libraries that know no other way
+    np.random.seed(derived % 2**32)
     random.seed(derived)
     return torch.Generator(device=device).manual_seed(derived)

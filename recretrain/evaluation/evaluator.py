@@ -108,7 +108,12 @@ def _rank_in_catalogue(scorer: Scorer, test: TestSet, rows: slice, device: torch
 
 
 def _questions(
-    test: TestSet, rows: slice, device: torch.device, *, candidates: Tensor | None = None, catalogue: Tensor | None = None
+    test: TestSet,
+    rows: slice,
+    device: torch.device,
+    *,
+    candidates: Tensor | None = None,
+    catalogue: Tensor | None = None,
 ) -> Questions:
     context = {name: column[rows].to(device) for name, column in test.context.items()}
     return Questions(test.user[rows].to(device), candidates, catalogue, context, test.support)
@@ -120,7 +125,7 @@ def _signs(scores: Tensor, label: Tensor) -> Tensor:
 
 
 def _half_rank(signs: Tensor, period: int) -> Tensor:
-    """wins - losses + all = 2 wins + ties: one float sum, exact below 2**24, and NaN shows in it."""
+    """Wins - losses + all = 2 wins + ties: one float sum, exact below 2**24, and NaN shows in it."""
     total = signs.sum(1) + signs.shape[1]
     if bool(torch.isnan(total).any()):
         _fail_on_nan(period)
@@ -129,6 +134,6 @@ def _half_rank(signs: Tensor, period: int) -> Tensor:
 
 def _fail_on_nan(period: int) -> None:
     raise ValueError(
-        f"the model's scores for period {period} hold NaN, so nothing can be ranked; lower the learning rate or raise the "
-        "regularisation of the method"
+        f"the model's scores for period {period} hold NaN, so nothing can be ranked; "
+        "lower the learning rate or raise the regularisation of the method"
     )

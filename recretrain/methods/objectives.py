@@ -44,4 +44,3 @@ class LogLoss(LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         return self._optimizer
-

@@ -29,8 +29,8 @@ Tables = dict[str, Tensor]  # {"user": [U, d], "item": [I, d]}
 
 
 class SML(RetrainMethod):
-    """Algorithm 2 of the paper in the order of the released code (spec a): what a period teaches the transfer is learned
-    when that period has become today, after its questions were answered.
+    """Algorithm 2 of the paper in the order of the released code (spec a): what a period teaches the transfer is
+    learned when that period has become today, after its questions were answered.
     """
 
     def __init__(
@@ -152,7 +152,9 @@ class SML(RetrainMethod):
             return NegativeSampler.within(rows.user, rows.item, len(self.mf.item))
         candidates = period.own["arrivals"].candidates
         if candidates is None:
-            raise ValueError("method.fresh_negatives=stored needs eval.candidates; or set method.fresh_negatives=period")
+            raise ValueError(
+                "method.fresh_negatives=stored needs eval.candidates; or use method.fresh_negatives=period"
+            )
         return stored_negatives(candidates.to(rows.user.device))
 
     def _teach_transfer(self, rows: Interactions, fit: Fit) -> None:
@@ -229,9 +231,7 @@ class _Blended(LightningModule):
 class FreshObjective(_Blended):
     """The What step (spec e): the loss of the blended rows, with gradients for the backbone's rows only."""
 
-    def __init__(
-        self, mf: MF, previous: Tables, transfer: nn.ModuleDict, optimizer: Optimizer, *, reg: float
-    ) -> None:
+    def __init__(self, mf: MF, previous: Tables, transfer: nn.ModuleDict, optimizer: Optimizer, *, reg: float) -> None:
         super().__init__(transfer, optimizer)
         self.mf = mf
         self._previous = previous
@@ -248,7 +248,7 @@ class FreshObjective(_Blended):
 
 
 class TransferObjective(_Blended):
-    """The Theta step (spec e): L0 of the blended rows of the period that followed, with gradients for the transfer only."""
+    """The Theta step (spec e): L0 of the blended rows of the period that followed; gradients for the transfer only."""
 
     def __init__(self, previous: Tables, fresh: Tables, transfer: nn.ModuleDict, optimizer: Optimizer) -> None:
         super().__init__(transfer, optimizer)

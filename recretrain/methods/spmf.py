@@ -21,7 +21,7 @@ from recretrain.methods.parts.reservoir import Reservoir
 
 
 class SPMF(RetrainMethod):
-    """Wang et al., SIGIR 2018, as SML's authors ran it (spec g): reservoir + new rows, drawn by the rank of their score.
+    """Wang et al., SIGIR 2018, as SML's authors ran it (spec g): reservoir + new rows, drawn by rank of their score.
 
     Negatives come from all items met so far. They are rejected against the rows at hand; the released code rejects
     against every pair of the run, which a method that keeps only a reservoir could not know.

@@ -12,7 +12,7 @@ from recretrain.methods.objectives import LogLoss
 
 
 class Pretraining:
-    """Spec (c): Adam, batches, one negative a row. The released code selects the epoch by the recall on the next period;
+    """Spec (c): Adam, batches, one negative a row. The released code selects the epoch by the next period's recall;
     here their number is fixed, chosen like every other setting on the choosing periods (spec T8, T9).
     """
 

@@ -37,9 +37,7 @@ class Transfer(nn.Module):
         channels = [rows, *filters]
         # the first filter spans the stacked rows, later ones the channels before them: all are products with one matrix
         kernels = [(1, rows), *((before, 1) for before in filters)]
-        self.conv = nn.ModuleList(
-            nn.Conv2d(kernels[k][0], out, (kernels[k][1], 1)) for k, out in enumerate(filters)
-        )
+        self.conv = nn.ModuleList(nn.Conv2d(kernels[k][0], out, (kernels[k][1], 1)) for k, out in enumerate(filters))
         self.fc1 = nn.Linear(channels[-1] * embedding_size, hidden)
         self.fc2 = nn.Linear(hidden, embedding_size)
 
@@ -49,6 +47,8 @@ class Transfer(nn.Module):
         stacked = torch.stack(self._stack(previous, fresh)).flatten(1)  # [rows, R * d]
         scale = _SLOPE
         for layer in self.conv:
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
             weight = layer.weight.flatten(1)
             stacked = F.silu(torch.addmm(_SLOPE * layer.bias.unsqueeze(1), scale * weight, stacked))
             scale = 1.0
