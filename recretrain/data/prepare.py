@@ -77,8 +77,8 @@ def load_source(file: Path, **changes: Any) -> Source:
     import yaml
     from hydra.utils import instantiate
 
-    node = {k: v for k, v in yaml.safe_load(file.read_text()).items() if k != "defaults"}
-    source = instantiate(node | changes)
+    node = {k: v for k, v in yaml.safe_load(file.read_text()).items() if k != "defaults"} | changes
+    source = instantiate(node)
     if not isinstance(source, Source):
         raise TypeError(f"{file}: {node['_target_']} is not a Source")
     return source
@@ -99,11 +99,14 @@ class Raw:
 
     def make(self) -> None:
         """Generate the files, if they are generated and not there yet."""
+        if self.kind == "raw":
+            return
         folder = Path(self.source.path)
-        if self.kind == "synthetic" and not folder.is_dir():
-            with _aside(folder) as aside:
-                log.info("%s: no raw files; generating synthetic ones in %s", self.source.name, folder)
-                self.source.synthesize(aside)
+        with _only_one(folder):
+            if not folder.is_dir():
+                log.info("%s: generating synthetic files in %s", self.source.name, folder)
+                with _aside(folder) as aside:
+                    self.source.synthesize(aside)
 
 
 def find_raw(source: Source, data_root: Path, cache: Path) -> Raw:
@@ -136,16 +139,21 @@ def _cut_options(cut: Cut) -> dict[str, Any]:
 
 
 def _listed(file: Path, data_root: Path) -> dict[str, str]:
-    try:
-        source = load_source(file)
-    except Exception as error:  # a mandatory value (`???`), as in conf/data/table.yaml
-        if "???" not in file.read_text():
-            raise
-        log.debug("%s: %s", file, error)
-        source = load_source(file, path="data.path")
+    if "path: ???" in file.read_text():
+        source = load_source(file, path="")
         return {"name": file.stem, "about": source.about, "state": "yours", "path": "data.path=..."}
-    found = "found" if source.find(data_root) else "generator" if source.generates() else "missing"
-    return {"name": file.stem, "about": source.about, "state": found, "path": str(data_root / source.path)}
+    source = load_source(file)
+    where = str(data_root / source.path)
+    return {"name": file.stem, "about": source.about, "state": _state(source, data_root), "path": where}
+
+
+def _state(source: Source, data_root: Path) -> str:
+    try:
+        if source.find(data_root):
+            return "found"
+    except DataError:
+        return "incomplete"
+    return "generator" if source.generates() else "missing"
 
 
 def _arrivals(vocabulary: Path) -> dict[int, int]:
@@ -157,7 +165,7 @@ def _arrivals(vocabulary: Path) -> dict[int, int]:
 
 
 def _build(source: Source, cut: Cut, files: Sequence[Path], folder: Path, card: dict[str, Any]) -> None:
-    with _aside(folder) as aside, _database(source, aside) as connection:
+    with _aside(folder) as aside, _database(source, folder) as connection:
         _load(connection, source, files)
         counts = _filter(connection, source, files)
         _order(connection, source)
@@ -174,6 +182,8 @@ def _build(source: Source, cut: Cut, files: Sequence[Path], folder: Path, card: 
 def _load(connection: Connection, source: Source, files: Sequence[Path]) -> None:
     try:
         source.rows(connection, files).create("raw")
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise DataError(source.explain(files, error)) from error
     # numbers of the raw rows, which outlive the deletions to come
@@ -344,8 +354,9 @@ def _only_one(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
-    """A folder to write in that becomes `folder` if all goes well and is removed if not."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    """A folder to write in that becomes `folder` if all goes well and is removed if not. Needs `_only_one(folder)`."""
+    for stale in folder.parent.glob(f".{folder.name}.*/"):  # of a process that was killed
+        shutil.rmtree(stale)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         yield aside
@@ -356,17 +367,25 @@ def _aside(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _database(source: Source, beside: Path) -> Iterator[Connection]:
-    """DuckDB on disk next to what is written, so that `memory_limit` holds; gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix=".duckdb.", dir=beside.parent) as work:
+def _database(source: Source, folder: Path) -> Iterator[Connection]:
+    """DuckDB on disk next to `folder`, so that `memory_limit` holds; gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as work:
         connection = duckdb.connect(f"{work}/rows.duckdb")
         try:
-            connection.execute(f"SET memory_limit = {quoted(source.memory_limit)}")
+            _limit_memory(connection, source.memory_limit)
             connection.execute(f"SET temp_directory = {quoted(work + '/spill')}")
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET preserve_insertion_order = true")
             yield connection
-        except duckdb.Error as error:
-            raise DataError(f"{source.name}: {error}") from error
+        except duckdb.OutOfMemoryException as error:
+            first = str(error).partition("\n")[0]
+            raise DataError(f"{source.name}: {first}; raise data.memory_limit (now {source.memory_limit})") from error
         finally:
             connection.close()
+
+
+def _limit_memory(connection: Connection, limit: str) -> None:
+    try:
+        connection.execute(f"SET memory_limit = {quoted(limit)}")
+    except duckdb.Error as error:
+        raise DataError(f"data.memory_limit is {limit!r}; give an amount such as 500MB or 1GB") from error

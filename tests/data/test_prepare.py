@@ -172,6 +172,21 @@ def test_a_failure_leaves_nothing_that_looks_complete(tmp_path: Path):
     assert [f.name for f in (tmp_path / "cache").iterdir() if not f.name.endswith(".lock")] == []
 
 
+def test_what_a_killed_preparation_left_behind_is_removed(tmp_path: Path):
+    source = load_source(CONF / "data/table.yaml", path=str(write(tmp_path, ROWS)))
+    folder = prepare(source, ByCount(periods=2), data_root=tmp_path, cache=tmp_path / "cache")
+    folder.rename(folder.with_name(f".{folder.name}.killed"))
+
+    prepare(source, ByCount(periods=2), data_root=tmp_path, cache=tmp_path / "cache")
+
+    assert [f for f in (tmp_path / "cache").iterdir() if f.is_dir()] == [folder]
+
+
+def test_a_memory_limit_that_is_none_is_an_error(tmp_path: Path):
+    with pytest.raises(DataError, match=r"data\.memory_limit is 'much'; give an amount such as 500MB or 1GB"):
+        prepared(tmp_path, ROWS, memory_limit="much")
+
+
 def test_two_at_once_make_one_folder(tmp_path: Path):
     source = load_source(CONF / "data/table.yaml", path=str(write(tmp_path, ROWS)))
     made = []
@@ -235,6 +250,15 @@ def test_every_data_set_is_listed_with_its_state(tmp_path: Path):
         "generator",
         "yours",
     )
+
+
+def test_a_folder_with_too_few_days_is_listed_as_incomplete(tmp_path: Path):
+    (tmp_path / "adressa").mkdir()
+    (tmp_path / "adressa/20170101").touch()
+
+    state = {row["name"]: row["state"] for row in list_sources(CONF, tmp_path, tmp_path)}
+
+    assert state["adressa"] == "incomplete"
 
 
 def real(name: str) -> Path:

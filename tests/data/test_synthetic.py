@@ -120,7 +120,10 @@ def test_businesses_open_during_the_stream(tmp_path: Path):
 
 @pytest.fixture(scope="module")
 def genres() -> list[npt.NDArray[np.float64]]:
-    """Of each quarter of generated reviews: how often every user took every genre.  # 4 times [users, genres], less the mean user"""
+    """Of each quarter of generated reviews: how often every user took every genre.
+
+    Less the mean user.  # 4 times [users, genres]
+    """
     generator = YelpReviews(**without_target(options("yelp", users=200, items=600)))
     rng = np.random.default_rng(0)
     world = generator.world(rng)
