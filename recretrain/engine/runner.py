@@ -29,7 +29,7 @@ from recretrain.engine.costs import Meter
 from recretrain.engine.fitter import Fitter
 from recretrain.engine.seeds import BUILD, seed_task
 from recretrain.engine.store import Costs, RunStore
-from recretrain.evaluation.evaluator import Evaluator, Row, half_ranks, tie_rate
+from recretrain.evaluation.evaluator import Evaluator, Row, collapsed, half_ranks
 from recretrain.methods.base import RetrainMethod
 
 log = logging.getLogger("recretrain")
@@ -103,8 +103,8 @@ def answer(
         rows.extend(evaluator.rows(task.index, name, test, half))
         ranks[str(test.period)] = half.numpy()
         ranks.update({f"{test.period}_{group}": members.cpu().numpy() for group, members in test.groups.items()})
-        if tie_rate(half) > 0.5:
-            log.warning("period %d: more than half of the labels tie; the model may have collapsed", test.period)
+        if collapsed(half):
+            log.warning("period %d: every label has the same rank; the model has probably collapsed", test.period)
     return rows, ranks
 
 

@@ -78,9 +78,9 @@ def half_ranks(scorer: Scorer, test: TestSet, device: torch.device, chunk: int =
     return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.int32)
 
 
-def tie_rate(half: Tensor) -> float:
-    """Share of questions whose label ties with an odd number of candidates: a sign of a collapsed model."""
-    return float((half % 2 == 1).float().mean()) if len(half) else 0.0
+def collapsed(half: Tensor) -> bool:
+    """Whether every label has the same rank: nearly always a model whose scores are all equal."""
+    return len(half) > 1 and bool((half == half[0]).all())
 
 
 def _rank_among_candidates(scorer: Scorer, test: TestSet, rows: slice, device: torch.device) -> Tensor:
@@ -89,9 +89,9 @@ def _rank_among_candidates(scorer: Scorer, test: TestSet, rows: slice, device: t
     label = test.labels[rows].to(device).unsqueeze(1)
     offered = torch.cat([label, test.candidates[rows].to(device=device, dtype=torch.long)], dim=1)
     scores = scorer.score(_questions(test, rows, device, candidates=offered))
-    signs = _signs(scores, scores[:, :1])
+    signs = _signs(scores, scores[:, :1], test.period)
     signs[:, 0] = -1
-    return _half_rank(signs, test.period)
+    return _half_rank(signs)
 
 
 def _rank_in_catalogue(scorer: Scorer, test: TestSet, rows: slice, device: torch.device) -> Tensor:
@@ -99,12 +99,12 @@ def _rank_in_catalogue(scorer: Scorer, test: TestSet, rows: slice, device: torch
     catalogue = test.catalogue.to(device)
     label = torch.searchsorted(catalogue, test.labels[rows].to(device)).unsqueeze(1)
     scores = scorer.score(_questions(test, rows, device, catalogue=catalogue))
-    signs = _signs(scores, scores.gather(1, label))
+    signs = _signs(scores, scores.gather(1, label), test.period)
     signs.scatter_(1, label, -1)
     if test.seen is not None:
         seen = test.seen.rows(rows.start, rows.stop)
         signs[seen.row_of_value().to(device), torch.searchsorted(catalogue, seen.values.to(device))] = -1
-    return _half_rank(signs, test.period)
+    return _half_rank(signs)
 
 
 def _questions(
@@ -119,17 +119,16 @@ def _questions(
     return Questions(test.user[rows].to(device), candidates, catalogue, context, test.support)
 
 
-def _signs(scores: Tensor, label: Tensor) -> Tensor:
+def _signs(scores: Tensor, label: Tensor, period: int) -> Tensor:
     """1 where a candidate beats the label, 0 where it ties, -1 where it loses (or must not count)."""
+    if bool(torch.isnan(scores.sum())) and bool(torch.isnan(scores).any()):  # the sum is cheap and nearly always enough
+        _fail_on_nan(period)
     return torch.sub(scores, label).sign_()
 
 
-def _half_rank(signs: Tensor, period: int) -> Tensor:
-    """Wins - losses + all = 2 wins + ties: one float sum, exact below 2**24, and NaN shows in it."""
-    total = signs.sum(1) + signs.shape[1]
-    if bool(torch.isnan(total).any()):
-        _fail_on_nan(period)
-    return total.to(torch.int32).cpu()
+def _half_rank(signs: Tensor) -> Tensor:
+    """Wins - losses + all = 2 wins + ties: one float sum, exact below 2**24."""
+    return (signs.sum(1) + signs.shape[1]).to(torch.int32).cpu()
 
 
 def _fail_on_nan(period: int) -> None:
