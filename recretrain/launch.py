@@ -157,14 +157,21 @@ def _read(folder: Path) -> list[Outcome]:
 
 
 def _list_of_failures(failures: Sequence[Outcome], outcomes: Sequence[Outcome]) -> str:
+    """Runs that failed for one reason are named together; a bug also gets the place of its traceback."""
     shared = set.intersection(*(set(outcome.overrides) for outcome in outcomes)) if len(outcomes) > 1 else set()
-    lines = [f"recretrain: {len(failures)} of {len(outcomes)} runs failed; repeat the command to run only these"]
+    by_reason: dict[str, list[str]] = {}
     for outcome in failures:
         own = " ".join(word for word in outcome.overrides if word not in shared)
-        lines.append(f"  {own}: {(outcome.error or '').removeprefix('recretrain: ')}")
-        if _told_in(outcome.folder):
-            lines.append(f"    see {outcome.folder}/error.txt")
-    return "\n".join(lines)
+        by_reason.setdefault(_reason(outcome), []).append(own)
+    head = f"recretrain: {len(failures)} of {len(outcomes)} runs failed; repeat the command to run only these"
+    return "\n".join([head, *(f"  {'; '.join(runs)}: {reason}" for reason, runs in by_reason.items())])
+
+
+def _reason(outcome: Outcome) -> str:
+    error = outcome.error or ""
+    if error.startswith("recretrain: ") or not _told_in(outcome.folder):
+        return error.removeprefix("recretrain: ")
+    return f"{error}\n    see {outcome.folder}/error.txt"
 
 
 def _told_in(folder: str | None) -> bool:

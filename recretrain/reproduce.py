@@ -23,12 +23,11 @@ def reproduce(table: str, overrides: Sequence[str], *, seeds: str | None, jobs: 
     from recretrain.launch import launch
     from recretrain.report import render
 
-    at_once = [f"hydra.launcher.n_jobs={jobs}"] if jobs else []
     failures = []
     for sweep in sweeps(table, overrides, seeds):
         print(f"recretrain run -m {shlex.join(sweep)}", file=sys.stderr)
         try:
-            launch(["-m", *sweep, *at_once, "hydra.callbacks.sweep.table=false"])
+            launch(["-m", *sweep, *_at_once(sweep, jobs), "hydra.callbacks.sweep.table=false"])
         except SystemExit as stop:
             failures.append(str(stop.code))
     print(render(_outputs(overrides), conf_dir=conf_dir(), table=table))
@@ -63,6 +62,14 @@ def state(job: Sequence[str]) -> str:
     if card.is_file() and done >= json.loads(card.read_text())["tasks"]:
         return "done"
     return f"{done} tasks done" if done else "missing"
+
+
+def _at_once(sweep: Sequence[str], jobs: int | None) -> list[str]:
+    """A sweep of one run gets the whole machine."""
+    runs = len(list(expand(sweep)))
+    if any(word.startswith("hydra/launcher=") for word in sweep) or (jobs is None and runs > 1):
+        return []
+    return [f"hydra.launcher.n_jobs={min(jobs or 1, runs)}"]
 
 
 def _entries(table: str) -> list[str | list[str]]:

@@ -50,13 +50,6 @@ def node(**values: Any) -> dict[str, Any]:
     return {"_target_": f"{__name__}.Toy", "rate": 1, "epochs": None, "ks": [1], **values}
 
 
-@pytest.fixture(autouse=True)
-def _toy_is_importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or inspect.getmodule(Toy))  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

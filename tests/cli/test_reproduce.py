@@ -88,3 +88,13 @@ def test_every_table_names_runs_that_compose() -> None:
     for job in jobs:
         config, _ = compose(job)
         assert config.method._target_
+
+
+def test_a_sweep_of_one_run_gets_all_cores() -> None:
+    from recretrain.reproduce import _at_once
+
+    assert _at_once(["seed=0"], None) == ["hydra.launcher.n_jobs=1"]
+    assert _at_once(["seed=0"], 4) == ["hydra.launcher.n_jobs=1"]
+    assert _at_once(["seed=0,1,2"], 2) == ["hydra.launcher.n_jobs=2"]
+    assert _at_once(["seed=0,1,2"], None) == []
+    assert _at_once(["seed=0", "hydra/launcher=slurm"], None) == []

@@ -131,7 +131,7 @@ def test_a_failure_in_a_process_is_listed(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "recretrain: 2 of 2 runs failed" in done.stderr
-    assert "  seed=1: schedule.first_test=99 but yelp has periods 0..5" in done.stderr
+    assert "  seed=0; seed=1: schedule.first_test=99 but yelp has periods 0..5" in done.stderr
 
 
 def _recretrain(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
