@@ -40,9 +40,9 @@ def stream_of(folder: Path, parts: Any = None) -> Stream:
     return open_stream(write_stream(folder, parts or slices(), n_users=USERS, n_items=ITEMS))
 
 
-def maker(name: str, **changes: Any) -> Make:
+def maker(name: str, *more: str, **changes: Any) -> Make:
     """A method of conf/method, small and quick."""
-    config, _ = compose([f"method={name}", "data=table", "data.path=none", "data.name=none", "data.source=raw"])
+    config, _ = compose([*more, f"method={name}", "data=table", "data.path=none", "data.name=none", "data.source=raw"])
     with open_dict(config):
         for key, value in {**QUICK, **changes}.items():
             if key in config.method:
