@@ -290,3 +290,12 @@ def test_globo_in_48_slots(tmp_path: Path):
         "step": "min_user_interactions=20", "rows": 1_388_460, "users": 35_785, "items": 26_340
     }  # fmt: skip
     assert len(card["periods"]) == 48
+
+
+def test_preparing_does_not_wait_for_torch():
+    import subprocess
+    import sys
+
+    code = "import sys, recretrain.data.prepare, recretrain.data.cut; sys.exit('torch' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
