@@ -199,7 +199,8 @@ def build(node: DictConfig, name: str, **given: Any) -> Any:
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, (ValueError, TypeError)):
-            raise ConfigError(f"{name}: {cause}") from error
+            told = str(cause)
+            raise ConfigError(told if told.startswith(f"{name}.") else f"{name}: {told}") from error
         raise
 
 

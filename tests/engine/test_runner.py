@@ -140,7 +140,7 @@ def test_seeds_differ_in_weights_but_not_in_questions(clicks, tmp_path):
 
 
 def test_a_value_that_a_constructor_refuses_is_told_plainly(clicks, tmp_path):
-    with pytest.raises(ConfigError, match=r"^method: method.adam=some: give persistent or per_period"):
+    with pytest.raises(ConfigError, match=r"^method.adam=some: give persistent or per_period"):
         run(*overrides(clicks, tmp_path / "out", "method.adam=some"))
 
 
