@@ -7,6 +7,7 @@ stream, without repetition, and never an item its user has already had, this int
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +20,20 @@ Drawn = npt.NDArray[np.int32]
 _BLOCK = 64  # rows drawn together: the work table of a block stays in the cache; part of the seed's meaning
 
 
-def stored_candidates(folder: Path, period: int, count: int, seed: int, users: Ints, items: Ints, start: int) -> Drawn:
-    """Candidates of the rows from `start` on, read from `folder` or drawn and kept there.  # [N - start, count] int32
+def stored_candidates(
+    folder: Path, period: int, count: int, seed: int, history: Callable[[], tuple[Ints, Ints, int]]
+) -> Drawn:
+    """Candidates of a period's rows, read from `folder` or drawn and kept there.  # [rows, count] int32
 
-    `users` and `items` are the stream from its beginning to the end of `period`; the period begins at row `start`.
+    `history`: users and items of the stream from its beginning to the end of `period`, and the row at which the period
+    begins; asked for only if candidates must be drawn, so that a period costs the same however long the stream.
     """
     brought = folder / f"candidates_{period:03d}.npy"
     if brought.exists():
         return _first_columns(brought, count)
     path = folder / f"candidates-{count}-seed{seed}" / f"period_{period:03d}.npy"
     if not path.exists():
+        users, items, start = history()
         drawn = draw_candidates(users, items, start, count, np.random.default_rng([seed, period]))
         path.parent.mkdir(exist_ok=True)
         aside = path.with_name(f".{path.name}.{os.getpid()}")

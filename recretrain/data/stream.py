@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from recretrain.data.candidates import stored_candidates
+from recretrain.data.candidates import Ints, stored_candidates
 
 
 @dataclass(frozen=True)
@@ -214,10 +214,13 @@ class Stream:
         return self._whole_catalogue(test) if self.full else test
 
     def _stored_candidates(self, period: int, count: int) -> Tensor:
+        drawn = stored_candidates(self.folder, period, count, self.seed, lambda: self._until(period))
+        return torch.from_numpy(drawn)
+
+    def _until(self, period: int) -> tuple[Ints, Ints, int]:
         history = concatenate([self.interactions(p) for p in range(period + 1)])
         start = len(history) - int(self.card["periods"][period]["rows"])
-        arrays = history.user.numpy(), history.item.numpy()
-        return torch.from_numpy(stored_candidates(self.folder, period, count, self.seed, *arrays, start))
+        return history.user.numpy(), history.item.numpy(), start
 
     def _whole_catalogue(self, test: TestSet) -> TestSet:
         history = [self.interactions(p) for p in range(test.period)]

@@ -34,6 +34,7 @@ from recretrain.methods.base import RetrainMethod
 
 log = logging.getLogger("recretrain")
 
+_OUTSIDE_LABEL = ("data=", "method=", "seed=", "paths.", "trainer.", "trainer=", "hydra", "logger")
 _VERSIONS = ("recretrain", "torch", "pytorch-lightning", "numpy", "hydra-core")
 
 
@@ -138,7 +139,8 @@ class Progress:
     """A bar over the tasks and one line for each."""
 
     def __init__(self, config: DictConfig, card: Mapping[str, Any]) -> None:
-        self._shown = bool(config.trainer.progress)
+        # bars of parallel jobs would overwrite each other; their lines do not
+        self._shown = bool(config.trainer.progress) and os.environ.get("RECRETRAIN_JOBS", "1") == "1"
         self._title = f"{card['method']} on {card['data']}" + (
             " (synthetic)" if card["data_source"] == "synthetic" else ""
         )
@@ -223,7 +225,7 @@ def _card(
         "seed": config.seed,
         "digest": digest(config),
         "variant": digest(config, with_seed=False),
-        "overrides": list(overrides),
+        "overrides": [word for word in overrides if not word.lstrip("+~").startswith(_OUTSIDE_LABEL)],
         "data_source": "synthetic" if stream.synthetic else "raw",
         "data_digest": stream.card["digest"],
         "tasks": len(schedule.tasks(stream, lambda what, rows: None)),

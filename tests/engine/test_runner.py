@@ -89,9 +89,10 @@ def test_a_run_that_failed_goes_on_and_gives_what_an_unbroken_one_gives(clicks, 
         return learn(*args)
 
     words = overrides(clicks, tmp_path / "broken")
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+    with monkeypatch.context() as patch:
         patch.setattr(runner, "answer", failing)
-        run(*words)
+        with pytest.raises(RuntimeError):
+            run(*words)
     broken = next((tmp_path / "broken").glob("*/*/*"))
     assert "the power went" in (broken / "error.txt").read_text()
     assert sorted(p.name for p in (broken / "tasks").iterdir()) == ["0", "1", "2"]
