@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("recretrain: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return GIVEN_UP
     except ValueError as error:
-        if os.environ.get("RECRETRAIN_TRACEBACK") == "1" or not _is_mistake(error):
+        from recretrain.messages import is_mistake
+
+        if os.environ.get("RECRETRAIN_TRACEBACK") == "1" or not is_mistake(error):
             raise
         print(f"recretrain: {error}", file=sys.stderr)
         return 1
@@ -212,12 +214,6 @@ def _pair(fact: str) -> tuple[str, str]:
     if not equals:
         raise ConfigError(f"--only {fact}: write key=value, for example --only data=yelp")
     return key, value
-
-
-def _is_mistake(error: ValueError) -> bool:
-    from recretrain.data.errors import DataError
-
-    return isinstance(error, ConfigError | DataError)
 
 
 def _exit_code(stop: SystemExit) -> int:

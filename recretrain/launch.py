@@ -109,13 +109,13 @@ def mistake(error: BaseException | None) -> str | None:
     """The message of a mistake in values or data; None for a bug, whose traceback is wanted."""
     from hydra.errors import InstantiationException
 
-    from recretrain.data.errors import DataError
+    from recretrain.messages import is_mistake
 
     if os.environ.get("RECRETRAIN_TRACEBACK") == "1":
         return None
     if isinstance(error, InstantiationException) and isinstance(error.__cause__, ValueError):  # a constructor's refusal
         return f"recretrain: {error.__cause__}"
-    return f"recretrain: {error}" if isinstance(error, ConfigError | DataError) else None
+    return f"recretrain: {error}" if is_mistake(error) else None
 
 
 @contextmanager

@@ -129,3 +129,12 @@ def _short(name: str) -> str:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def is_mistake(error: BaseException | None) -> bool:
+    """Whether a message says all there is to say: something was asked for that cannot be, and nothing is broken."""
+    from recretrain.config import ConfigError
+    from recretrain.data.errors import DataError
+    from recretrain.report.errors import ReportError
+
+    return isinstance(error, ConfigError | DataError | ReportError)

@@ -21,8 +21,8 @@ class KnownPairs:
 
     def contains(self, user: Tensor, item: Tensor) -> Tensor:
         """Whether each pair is known.  # [N] bool"""
-        keys = user * self._n_items + item
-        hit = self._coarse[self._cell(keys)]
+        keys = torch.add(item, user, alpha=self._n_items)
+        hit = self._coarse.index_select(0, self._cell(keys))  # a fraction of the time of indexing
         maybe = torch.nonzero(hit).squeeze(1)
         doubtful = keys[maybe]
         place = torch.searchsorted(self._keys, doubtful).clamp_(max=len(self._keys) - 1)
@@ -30,7 +30,7 @@ class KnownPairs:
         return hit
 
     def _cell(self, keys: Tensor) -> Tensor:
-        return (keys * 0x9E3779B1 >> 7) & self._mask
+        return (keys * 0x9E3779B1).bitwise_right_shift_(7).bitwise_and_(self._mask)
 
 
 class NegativeSampler:
@@ -70,4 +70,4 @@ class NegativeSampler:
 
     def _uniform(self, user: Tensor, generator: torch.Generator) -> Tensor:
         index = torch.randint(len(self._pool), user.shape, generator=generator, device=user.device)
-        return self._pool[index]
+        return self._pool.index_select(0, index)

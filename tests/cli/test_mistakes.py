@@ -143,3 +143,10 @@ def test_the_program_exits_with_the_code(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("recretrain: there is no key 'methd'")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_that_is_not_there_is_told_in_one_line(recretrain: Any, tmp_path: Path) -> None:
+    result = recretrain("report", str(tmp_path), "--table", "sml_table")
+
+    assert result.code == 1
+    assert result.err.startswith("recretrain: no table 'sml_table'; there are: ")
