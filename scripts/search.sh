@@ -28,7 +28,7 @@ yelp "${start[@]}" method=sml method.loops=5 method.transfer_batch_size=64 metho
 yelp "${start[@]}" method=sml method.loops=5 method.transfer_batch_size=64 method.fresh_continues_from=own schedule.warm_up=20
 yelp "${start[@]}" method=sml method.loops=2,5 method.fresh_continues_from=own method.transfer_learning_rate=0.003
 yelp "${start[@]}" method=sml method.loops=10 method.transfer_batch_size=64 method.fresh_continues_from=own method.transfer_learning_rate=0.003 schedule.warm_up=20
-yelp "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.transfer_weight_decay=1e-3
+yelp "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.transfer_weight_decay=1e-3,1e-5,0
 yelp "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.fresh_reg=1e-4
 
 # yelp2019 in 12 months ----------------------------------------------------------------------------------------------

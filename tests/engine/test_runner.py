@@ -189,3 +189,14 @@ def test_a_killed_process_goes_on_bit_for_bit(clicks, tmp_path):
 
     (killed,) = (tmp_path / "killed").glob("*/*/*")
     assert results(killed) == results(unbroken)
+
+
+def test_the_whole_catalogue_can_be_ranked(clicks, tmp_path):
+    words = overrides(clicks, tmp_path / "out", "eval=full", "eval.candidates=10", "method=popularity")
+    folder = run(*[word for word in words if not word.startswith(("method.", "method=sml", "backbone."))])
+
+    with np.load(folder / "tasks" / "4" / "ranks.npz") as ranks:
+        half = ranks["6"]
+
+    assert half.max() > 2 * 10  # beyond what ten candidates could give
+    assert half.max() < 2 * 60
