@@ -34,6 +34,7 @@ class FullRetrain(FineTune):
             reg=reg,
             batch_size=batch_size,
             epochs=epochs,
+            negatives="rows",  # of all periods, so the same as all met
         )
         self.learning_rate = learning_rate
         self.cold = start == "cold"

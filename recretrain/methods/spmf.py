@@ -82,7 +82,7 @@ class SPMF(RetrainMethod):
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
         self.pool.load(state["pool"])
-        self.met = state["met"]
+        self.met = state["met"].cpu()
 
 
 def rank_weights(scores: Tensor) -> Tensor:

@@ -14,6 +14,25 @@ def test_there_are_methods_to_check():
     assert {"sml", "fine_tune", "full_retrain", "spmf", "frozen", "popularity"} <= set(METHODS)
 
 
+OPTIONS = [  # choices that keep other state or read other rows
+    ("fine_tune", {"negatives": "met"}),
+    ("full_retrain", {"start": "cold"}),
+    ("spmf", {"pool_start": "latest", "pool_size": 50}),
+    (
+        "sml",
+        {"fresh_continues_from": "own", "inactive_rows": "kept", "adam": "per_period", "fresh_negatives": "period"},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "options"), OPTIONS, ids=lambda given: given if isinstance(given, str) else "options"
+)
+@pytest.mark.parametrize("check", CHECKS[:-1], ids=lambda check: check.__name__)
+def test_the_method_with_other_choices(method, options, check, tmp_path: Path):
+    check(maker(method, **options), tmp_path / "stream")
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_method(method, check, tmp_path: Path):

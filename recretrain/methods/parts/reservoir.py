@@ -51,7 +51,7 @@ class Reservoir:
 
     def load(self, state: Mapping[str, Any]) -> None:
         self._seen = state["seen"]
-        self._rows = Interactions(state["user"], state["item"])
+        self._rows = Interactions(state["user"].cpu(), state["item"].cpu())
 
 
 def _uniform(n: int, generator: torch.Generator) -> torch.Tensor:
