@@ -51,6 +51,7 @@ class SML(RetrainMethod):
         transfer_learning_rate: float,
         transfer_weight_decay: float,
         transfer_batch_size: int,
+        transfer_negatives: str,
         transfer_taught_on: str,
         transfer_taught_until: int | None,
         transfer_filters: Sequence[int],
@@ -64,6 +65,7 @@ class SML(RetrainMethod):
         super().__init__(backbone=backbone)
         _one_of("fresh_reg_scaling", fresh_reg_scaling, ("summed", "mean"))
         _one_of("fresh_negatives", fresh_negatives, ("stored", "period"))
+        _one_of("transfer_negatives", transfer_negatives, ("stored", "period"))
         _one_of("fresh_continues_from", fresh_continues_from, ("transferred", "own"))
         _one_of("transfer_taught_on", transfer_taught_on, ("next", "same"))
         _one_of("inactive_rows", inactive_rows, ("transferred", "kept"))
@@ -81,6 +83,7 @@ class SML(RetrainMethod):
         self.fresh_continues_from_own = fresh_continues_from == "own"
         self.transfer_epochs = transfer_epochs
         self.transfer_batch_size = transfer_batch_size
+        self.transfer_from_stored = transfer_negatives == "stored"
         self.taught_on_next = transfer_taught_on == "next"
         self.taught_until = transfer_taught_until
         self.keep_inactive = inactive_rows == "kept"
@@ -131,15 +134,12 @@ class SML(RetrainMethod):
                 if self.fresh_continues_from_own:
                     self._restore_fresh()
                 self._fit_fresh(yesterday, fit)
-            self._teach_transfer(lesson.train, fit)
+            self._teach_transfer(lesson, fit)
             self._blend(yesterday.train)  # the released code's monitoring does this as a side effect (spec T1)
 
     def _fit_fresh(self, period: Period, fit: Fit) -> None:
         assert self.previous is not None
-        rows = period.train.to(fit.device)
-        batches = Batches(
-            rows, self._fresh_negatives(period, rows), batch_size=self.fresh_batch_size, generator=fit.generator
-        )
+        batches = self._batches(period, fit, stored=self.fresh_from_stored, batch_size=self.fresh_batch_size)
         reg = self.fresh_reg / self.fresh_batch_size if self.fresh_reg_is_mean else self.fresh_reg
         objective: LightningModule = LogLoss(self.mf, self.fresh_optimizer, reg=reg)
         if self.fresh_through_transfer:
@@ -147,24 +147,24 @@ class SML(RetrainMethod):
         fit(objective, batches, epochs=self.fresh_epochs)
         self.fresh = copy_tables(self.mf)
 
-    def _fresh_negatives(self, period: Period, rows: Interactions) -> Negatives:
-        if not self.fresh_from_stored:
-            return NegativeSampler.within(rows.user, rows.item, len(self.mf.item))
-        candidates = period.own["arrivals"].candidates
-        if candidates is None:
-            raise ValueError(
-                "method.fresh_negatives=stored needs eval.candidates; or use method.fresh_negatives=period"
-            )
-        return stored_negatives(candidates.to(rows.user.device))
-
-    def _teach_transfer(self, rows: Interactions, fit: Fit) -> None:
+    def _teach_transfer(self, period: Period, fit: Fit) -> None:
         assert self.previous is not None
         assert self.fresh is not None
-        rows = rows.to(fit.device)
-        sampler = NegativeSampler.within(rows.user, rows.item, len(self.mf.item))
-        batches = Batches(rows, sampler, batch_size=self.transfer_batch_size, generator=fit.generator)
+        batches = self._batches(period, fit, stored=self.transfer_from_stored, batch_size=self.transfer_batch_size)
         lesson = TransferObjective(self.previous, self.fresh, self.transfer, self.transfer_optimizer)
         fit(lesson, batches, epochs=self.transfer_epochs)
+
+    def _batches(self, period: Period, fit: Fit, *, stored: bool, batch_size: int) -> Batches:
+        """Negatives: of each row's stored candidates, or of the period's own items."""
+        rows = period.train.to(fit.device)
+        if not stored:
+            negatives: Negatives = NegativeSampler.within(rows.user, rows.item, len(self.mf.item))
+        else:
+            candidates = period.own["arrivals"].candidates
+            if candidates is None:
+                raise ValueError("stored negatives need eval.candidates; else give method.*_negatives=period")
+            negatives = stored_negatives(candidates.to(fit.device))
+        return Batches(rows, negatives, batch_size=batch_size, generator=fit.generator)
 
     @torch.no_grad()
     def _blend(self, rows: Interactions) -> None:
