@@ -9,6 +9,7 @@ yelp() { run data=yelp2019 schedule=next_period schedule.last_test=32 "$@"; }
 start=(backbone.init_std=0.1 pretraining@method.pretraining=regularised)
 block="method.pretraining.batch_size=1024"
 
+yelp method=fine_tune,sml  # everything as published
 yelp method=popularity method.decay=1,0.9,0.7,0.5
 # how strong a start: the pre-training, judged by the model that is then left alone
 yelp method=frozen $block method.pretraining.epochs=10 method.pretraining.reg=1e-7,1e-5,1e-4 backbone.init_std=1,0.1,0.01
@@ -18,6 +19,7 @@ yelp "${start[@]}" method=fine_tune method.batch_size=1024 method.epochs=1,5,10 
 yelp "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=10,20 method.learning_rate=0.001
 yelp "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=5,10 method.learning_rate=0.0003
 yelp "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=10 method.learning_rate=0.001 method.reg=1e-4
+yelp "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=10 method.learning_rate=0.001 method.negatives=met
 yelp "${start[@]}" method=spmf method.batch_size=64 method.epochs=5,10 method.learning_rate=0.001
 yelp "${start[@]}" method=full_retrain method.batch_size=1024 method.epochs=1,5,10 method.reg=1e-4
 # SML: how What continues, which rows are blended, and how long and how fast the transfer is taught
@@ -29,6 +31,8 @@ yelp "${start[@]}" method=sml method.loops=5 method.transfer_batch_size=64 metho
 yelp "${start[@]}" method=sml method.loops=2,5 method.fresh_continues_from=own method.transfer_learning_rate=0.003
 yelp "${start[@]}" method=sml method.loops=10 method.transfer_batch_size=64 method.fresh_continues_from=own method.transfer_learning_rate=0.003 schedule.warm_up=20
 yelp "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.transfer_weight_decay=1e-3,1e-5,0
+yelp "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.transfer_weight_decay=1e-5 method.transfer_negatives=stored
+yelp "${start[@]}" method=sml method.loops=10
 yelp "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.fresh_reg=1e-4
 
 # yelp2019 in 12 months ----------------------------------------------------------------------------------------------
@@ -36,6 +40,7 @@ months() { run data=yelp2019 schedule=months schedule.last_test=7 "$@"; }
 months method=popularity method.decay=1,0.9,0.7,0.5
 months "${start[@]}" method=frozen
 months "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=5,10 method.learning_rate=0.001
+months "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=10 method.learning_rate=0.001 method.negatives=met
 months "${start[@]}" method=spmf method.batch_size=64 method.epochs=5,10 method.learning_rate=0.001
 months "${start[@]}" method=full_retrain method.batch_size=1024 method.epochs=5,10 method.reg=1e-4
 months "${start[@]}" method=sml method.loops=5
@@ -53,6 +58,8 @@ globo "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=5 method
 globo "${start[@]}" method=fine_tune method.batch_size=256 method.epochs=10 method.learning_rate=0.01
 globo "${start[@]}" method=spmf method.batch_size=256 method.epochs=5 method.learning_rate=0.01,0.003
 globo "${start[@]}" method=full_retrain method.batch_size=1024 method.epochs=1,5 method.reg=1e-4
-globo "${start[@]}" method=full_retrain method.batch_size=1024 method.epochs=2 method.reg=1e-6
-globo "${start[@]}" method=sml method.loops=5
+globo "${start[@]}" method=fine_tune method.batch_size=256 method.epochs=5 method.learning_rate=0.003 method.reg=1e-4,1e-5
+globo "${start[@]}" method=fine_tune method.batch_size=1024 method.epochs=10 method.learning_rate=0.01 method.reg=1e-5
+globo "${start[@]}" method=fine_tune method.batch_size=256 method.epochs=5 method.learning_rate=0.01,0.003 method.negatives=met
+globo "${start[@]}" method=sml method.loops=5 method.transfer_negatives=period,stored
 globo "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own
