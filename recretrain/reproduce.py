@@ -36,9 +36,28 @@ def reproduce(table: str, overrides: Sequence[str], *, seeds: str | None, jobs: 
 
 
 def sweeps(table: str, overrides: Sequence[str], seeds: str | None) -> list[list[str]]:
-    """The override lists of conf/table/<table>.yaml, with the caller's added."""
-    added = [*overrides, *([f"seed={seeds}"] if seeds else [])]
-    return [_last_wins([*_words(entry), *added]) for entry in _entries(table)]
+    """The override lists of conf/table/<table>.yaml, with the caller's added.
+
+    `method=x,y` does not change a run, whose settings are its method's own; it leaves the other methods' runs out.
+    """
+    wanted = {name for word in overrides if word.startswith("method=") for name in _values(word)}
+    added = [word for word in overrides if not word.startswith("method=")] + ([f"seed={seeds}"] if seeds else [])
+    found = [_only(wanted, _words(entry)) for entry in _entries(table)]
+    if wanted and not any(found):
+        raise ConfigError(f"table {table} has no run with method={','.join(sorted(wanted))}; leave it out to run all")
+    return [_last_wins([*words, *added]) for words in found if words]
+
+
+def _only(wanted: set[str], words: Sequence[str]) -> list[str]:
+    """The sweep for the wanted methods alone; nothing if it has none of them."""
+    if not wanted:
+        return list(words)
+    kept = [name for word in words if word.startswith("method=") for name in _values(word) if name in wanted]
+    return [f"method={','.join(kept)}" if word.startswith("method=") else word for word in words] if kept else []
+
+
+def _values(override: str) -> list[str]:
+    return override.partition("=")[2].split(",")
 
 
 def expand(sweep: Sequence[str]) -> Iterator[list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from recretrain.config import conf_dir
+from recretrain.config import ConfigError, conf_dir
 from recretrain.reproduce import expand, sweeps
 
 
@@ -75,7 +75,20 @@ def test_a_failure_does_not_stop_the_table(recretrain: Any, engine: list[Any]) -
 
 
 def test_seeds_take_the_place_of_those_of_the_table(recretrain: Any) -> None:
-    assert sweeps("yelp2019", ["method=sml"], "7") == [["experiment=yelp2019", "seed=7", "method=sml"]]
+    (only,) = sweeps("yelp2019", ["method=frozen"], "7")
+
+    assert only[:3] == ["experiment=yelp2019", "seed=7", "method=frozen"]
+
+
+def test_naming_a_method_leaves_the_others_out() -> None:
+    everything = sweeps("sml_table1", [], None)
+    of_two = sweeps("sml_table1", ["method=sml,spmf"], None)
+
+    methods = {word for words in of_two for word in words if word.startswith("method=")}
+    assert methods <= {"method=sml", "method=spmf", "method=sml,spmf", "method=spmf,sml"}
+    assert len(of_two) <= len(everything)
+    with pytest.raises(ConfigError, match=r"table sml_table1 has no run with method=caser"):
+        sweeps("sml_table1", ["method=caser"], None)
 
 
 def test_every_table_names_runs_that_compose() -> None:
