@@ -12,7 +12,10 @@ from torch import Tensor
 from recretrain.data.stream import Questions, TestSet
 from recretrain.evaluation.metrics import metric
 
-_CHUNK = 128  # questions scored together: their scores stay in the cache
+_CHUNK = 128  # questions scored together among their candidates: their scores stay in the cache
+_CATALOGUE_CHUNK = 512  # questions scored together against the whole catalogue: a larger matrix product is a faster one
+_CATALOGUE_SCORES = 2**24  # but no more scores than this at a time (64 MB)
+_BLOCK = 16  # of those, questions ranked together on a CPU: their scores stay in the cache
 
 
 class Scorer(Protocol):
@@ -65,12 +68,13 @@ class Evaluator:
 
 
 @torch.no_grad()
-def half_ranks(scorer: Scorer, test: TestSet, device: torch.device, chunk: int = _CHUNK) -> Tensor:
+def half_ranks(scorer: Scorer, test: TestSet, device: torch.device, chunk: int | None = None) -> Tensor:
     """Twice the 0-based rank of each label: 2 x (candidates that beat it) + (candidates that equal it).  # [Q] int32
 
     Raises ValueError on a NaN score: a broken model must not be ranked (spec T15).
     """
     rank_chunk = _rank_in_catalogue if test.catalogue is not None else _rank_among_candidates
+    chunk = chunk or _chunk(test)
     ranks = [
         rank_chunk(scorer, test, slice(start, min(start + chunk, len(test))), device)
         for start in range(0, len(test), chunk)
@@ -81,6 +85,12 @@ def half_ranks(scorer: Scorer, test: TestSet, device: torch.device, chunk: int =
 def collapsed(half: Tensor) -> bool:
     """Whether every label has the same rank: nearly always a model whose scores are all equal."""
     return len(half) > 1 and bool((half == half[0]).all())
+
+
+def _chunk(test: TestSet) -> int:
+    if test.catalogue is None:
+        return _CHUNK
+    return max(1, min(_CATALOGUE_CHUNK, _CATALOGUE_SCORES // max(1, len(test.catalogue))))
 
 
 def _rank_among_candidates(scorer: Scorer, test: TestSet, rows: slice, device: torch.device) -> Tensor:
@@ -97,13 +107,21 @@ def _rank_among_candidates(scorer: Scorer, test: TestSet, rows: slice, device: t
 def _rank_in_catalogue(scorer: Scorer, test: TestSet, rows: slice, device: torch.device) -> Tensor:
     assert test.catalogue is not None
     catalogue = test.catalogue.to(device)
-    label = torch.searchsorted(catalogue, test.labels[rows].to(device)).unsqueeze(1)
     scores = scorer.score(_questions(test, rows, device, catalogue=catalogue))
+    size = _BLOCK if device.type == "cpu" else len(scores)
+    blocks = (slice(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size))
+    parts = zip(torch.split(scores, size), blocks, strict=True)
+    return torch.cat([_rank_block(part, test, block, catalogue) for part, block in parts])
+
+
+def _rank_block(scores: Tensor, test: TestSet, rows: slice, catalogue: Tensor) -> Tensor:
+    label = torch.searchsorted(catalogue, test.labels[rows].to(catalogue.device)).unsqueeze(1)
     signs = _signs(scores, scores.gather(1, label), test.period)
     signs.scatter_(1, label, -1)
     if test.seen is not None:
         seen = test.seen.rows(rows.start, rows.stop)
-        signs[seen.row_of_value().to(device), torch.searchsorted(catalogue, seen.values.to(device))] = -1
+        column = torch.searchsorted(catalogue, seen.values.to(catalogue.device))
+        signs[seen.row_of_value().to(catalogue.device), column] = -1
     return _half_rank(signs)
 
 

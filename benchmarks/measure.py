@@ -1,0 +1,58 @@
+"""A line of the table: what we take, what the comparison takes, and the ratio that was asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+from tabulate import tabulate
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Line:
+    what: str
+    ours: str
+    compared: str
+    figure: float
+    asked: float
+    at_least: bool = True  # else: at most
+
+    @property
+    def met(self) -> bool:
+        return self.figure >= self.asked if self.at_least else self.figure <= self.asked
+
+    def cells(self) -> list[str]:
+        sign = ">=" if self.at_least else "<="
+        verdict = "ok" if self.met else "below" if self.at_least else "above"
+        return [self.what, self.ours, self.compared, f"{self.figure:.3g}", f"{sign} {self.asked:g}", verdict]
+
+
+def table(lines: list[Line]) -> str:
+    headers = ["measured", "ours", "compared with", "figure", "asked", ""]
+    return tabulate([line.cells() for line in lines], headers=headers, disable_numparse=True)
+
+
+def faster(what: str, ours: Work, plain: Work, *, asked: float, repetitions: int) -> Line:
+    """How many times the CPU seconds of `ours` does `plain` take?"""
+    mine, theirs = interleaved(ours, plain, repetitions)
+    return Line(what, _seconds(mine), _seconds(theirs), theirs / mine, asked)
+
+
+def interleaved(first: Work, second: Work, repetitions: int) -> tuple[float, float]:
+    """Medians of CPU seconds, taken in turns, so that what else the machine does meets both."""
+    times = [(cpu_seconds(first), cpu_seconds(second)) for _ in range(repetitions)]
+    return median(a for a, _ in times), median(b for _, b in times)
+
+
+def cpu_seconds(work: Work) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.3g} ms"

@@ -1,0 +1,88 @@
+"""Peak memory of preparing a million reviews and of answering a period, each in a process of its own.
+
+`python -m benchmarks.memory generate|prepare|evaluate FOLDER` is such a process; it prints megabytes.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.measure import Line
+
+REVIEWS, USERS, ITEMS, PERIODS = 1_000_000, 30_000, 20_000, 12
+QUESTIONS, CANDIDATES, SIZE = 75_000, 1000, 64
+
+
+def lines(folder: Path) -> Iterator[Line]:
+    _process("generate", folder)
+    peak = _process("prepare", folder)
+    yield Line("preparing 1M reviews, peak MB", f"{peak:.0f} MB", "", peak, 1000, at_least=False)
+    drawing = _process("evaluate", folder)
+    yield Line("75k questions x 1000, candidates drawn, MB above the model", "", "", drawing, 500, at_least=False)
+    reading = _process("evaluate", folder)
+    yield Line("75k questions x 1000, candidates on disk, MB above the model", "", "", reading, 500, at_least=False)
+
+
+def generate(folder: Path) -> float:
+    from recretrain.config import conf_dir
+    from recretrain.data.prepare import load_source
+
+    source = load_source(conf_dir() / "data" / "yelp.yaml")
+    options = vars(source.generates()) | {"reviews": REVIEWS, "users": USERS, "items": ITEMS}
+    type(source.generates())(**options).write(folder)
+    return _peak_mb()
+
+
+def prepare(folder: Path) -> float:
+    from recretrain.config import conf_dir
+    from recretrain.data.cut import ByCount
+    from recretrain.data.prepare import load_source, prepare
+
+    source = load_source(conf_dir() / "data" / "yelp.yaml", source="raw", path=str(folder))
+    prepare(source, ByCount(periods=PERIODS), data_root=folder, cache=folder / "prepared")
+    return _peak_mb()
+
+
+def evaluate(folder: Path) -> float:
+    import torch
+
+    from recretrain.backbones.mf import MF
+    from recretrain.data.stream import Stream
+    from recretrain.evaluation.evaluator import half_ranks
+
+    prepared = next((folder / "prepared").glob("yelp-*/stream.json")).parent
+    stream = Stream(prepared, candidates=CANDIDATES, catalogue="sampled", seed=0)
+    mf = MF(n_users=stream.n_users, n_items=stream.n_items, embedding_size=SIZE, init_std=0.1)
+    before = _status_mb("VmRSS")
+    half = half_ranks(mf, stream.questions(len(stream) - 1), torch.device("cpu"))
+    if len(half) < QUESTIONS:
+        raise ValueError(f"{len(half)} questions instead of {QUESTIONS}: lower PERIODS")
+    return _peak_mb() - before
+
+
+def _process(part: str, folder: Path) -> float:
+    command = [sys.executable, "-m", "benchmarks.memory", part, str(folder)]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def _peak_mb() -> float:
+    """Of this process; on Linux not from `ru_maxrss`, which starts at what the parent held."""
+    if Path("/proc/self/status").exists():
+        return _status_mb("VmHWM")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes, on macOS
+
+
+def _status_mb(name: str) -> float:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0.0
+    return int(next(line for line in status.read_text().splitlines() if line.startswith(name)).split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    parts = {"generate": generate, "prepare": prepare, "evaluate": evaluate}
+    print(parts[sys.argv[1]](Path(sys.argv[2])))
