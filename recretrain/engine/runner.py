@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy.typing as npt
 import torch
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -186,10 +186,22 @@ def build_method(config: DictConfig, stream: Stream, machine: Machine) -> Retrai
     """Backbone and method with their first weights, on the machine's device."""
     seed_task(machine.seed, BUILD, machine.device)
     backbone = build(config.backbone, "backbone", n_users=stream.n_users, n_items=stream.n_items).to(machine.device)
+    _check_backbone(config, backbone)
     method = build(config.method, "method", backbone=backbone)
     if not isinstance(method, RetrainMethod):
         raise ConfigError(f"method._target_={config.method._target_} is not a RetrainMethod; derive it from that class")
     return method
+
+
+def _check_backbone(config: DictConfig, backbone: Any) -> None:
+    """A method says by the type of its `backbone` which ones it can train."""
+    target: Any = get_class(config.method._target_)
+    wanted = get_type_hints(target.__init__).get("backbone", object)
+    if not isinstance(backbone, wanted):
+        raise ConfigError(
+            f"{target.__name__} trains a backbone of kind {wanted.__name__}, not {type(backbone).__name__}; "
+            "leave `backbone=` out or give another"
+        )
 
 
 def build(node: DictConfig, name: str, **given: Any) -> Any:

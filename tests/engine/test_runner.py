@@ -145,6 +145,15 @@ def test_a_value_that_a_constructor_refuses_is_told_plainly(clicks, tmp_path):
         run(*overrides(clicks, tmp_path / "out", "method.adam=some"))
 
 
+def test_a_backbone_that_a_method_cannot_train_is_told_plainly(clicks, tmp_path):
+    words = [
+        word for word in overrides(clicks, tmp_path / "out", "backbone=item_scores") if "embedding_size" not in word
+    ]
+
+    with pytest.raises(ConfigError, match="SML trains a backbone of kind MF, not ItemScores"):
+        run(*words)
+
+
 def test_a_device_that_is_not_there_is_told_plainly(clicks, tmp_path):
     with pytest.raises(ConfigError, match=r"trainer\.device=tpu: give auto, cpu or cuda"):
         run(*overrides(clicks, tmp_path / "out", "trainer.device=tpu"))
