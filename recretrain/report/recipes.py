@@ -29,4 +29,14 @@ def _recipes(command: str) -> Iterator[dict[str, str]]:
 def _made(run: Run, recipe: dict[str, str]) -> bool:
     if recipe.get("method", run.method) != run.method or recipe.get("data", run.questions.data) != run.questions.data:
         return False
-    return {f"{key}={value}" for key, value in recipe.items() if key not in FACTS} <= set(run.overrides)
+    told = {_plain(f"{key}={value}") for key, value in recipe.items() if key not in FACTS}
+    return told <= {_plain(word) for word in run.overrides}
+
+
+def _plain(override: str) -> tuple[str, str | float]:
+    """Key and value, numbers as numbers: a sweep writes 1e-4 as 0.0001."""
+    key, _, value = override.partition("=")
+    try:
+        return key, float(value)
+    except ValueError:
+        return key, value

@@ -86,3 +86,12 @@ def test_the_runs_of_a_tables_own_commands_stand_for_their_method(runs: RunFolde
     found = chosen(read_runs(runs.outputs), commands)
 
     assert [(run.method, run.overrides[2:3]) for run in found] == [("fine_tune", ()), ("sml", ("method.loops=2",))]
+
+
+def test_a_number_is_the_same_however_it_is_written(runs: RunFolders) -> None:
+    runs.add("sml", ONE, overrides=["method.reg=0.0001"])
+    runs.add("sml", ONE, overrides=["method.reg=0.001"])
+
+    (run,) = chosen(read_runs(runs.outputs), ["method=sml method.reg=1e-4"])
+
+    assert run.overrides == ("method.reg=0.0001",)
