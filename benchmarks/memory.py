@@ -19,12 +19,14 @@ QUESTIONS, CANDIDATES, SIZE = 75_000, 1000, 64
 
 def lines(folder: Path) -> Iterator[Line]:
     _process("generate", folder)
-    peak = _process("prepare", folder)
-    yield Line("preparing 1M reviews, peak MB", f"{peak:.0f} MB", "", peak, 1000, at_least=False)
-    drawing = _process("evaluate", folder)
-    yield Line("75k questions x 1000, candidates drawn, MB above the model", "", "", drawing, 500, at_least=False)
-    reading = _process("evaluate", folder)
-    yield Line("75k questions x 1000, candidates on disk, MB above the model", "", "", reading, 500, at_least=False)
+    yield _at_most("preparing 1M reviews: peak MB", _process("prepare", folder), 1000)
+    what = "answering 75k questions x 1000 candidates: peak MB above the model"
+    yield _at_most(f"{what}, candidates drawn", _process("evaluate", folder), 500)
+    yield _at_most(f"{what}, candidates on disk", _process("evaluate", folder), 500)
+
+
+def _at_most(what: str, megabytes: float, asked: float) -> Line:
+    return Line(what, f"{megabytes:.0f} MB", "", megabytes, asked, at_least=False)
 
 
 def generate(folder: Path) -> float:
