@@ -9,7 +9,7 @@ yelp() { run data=yelp2019 schedule=next_period schedule.last_test=32 "$@"; }
 start=(backbone.init_std=0.1 pretraining@method.pretraining=regularised)
 block="method.pretraining.batch_size=1024"
 
-yelp method=fine_tune,sml  # everything as published
+run data=yelp2019 schedule.last_test=31 method=fine_tune,sml  # everything as published
 yelp method=popularity method.decay=1,0.9,0.7,0.5
 # how strong a start: the pre-training, judged by the model that is then left alone
 yelp method=frozen $block method.pretraining.epochs=10 method.pretraining.reg=1e-7,1e-5,1e-4 backbone.init_std=1,0.1,0.01
@@ -45,6 +45,7 @@ months "${start[@]}" method=spmf method.batch_size=64 method.epochs=5,10 method.
 months "${start[@]}" method=full_retrain method.batch_size=1024 method.epochs=5,10 method.reg=1e-4
 months "${start[@]}" method=sml method.loops=5
 months "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own method.transfer_learning_rate=0.003
+months "${start[@]}" method=sml method.loops=15 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.transfer_weight_decay=0 schedule.last_test=6
 
 # globo in 48 slots --------------------------------------------------------------------------------------------------
 globo() { run data=globo schedule=globo_slots schedule.last_test=39 "$@"; }
@@ -58,8 +59,6 @@ globo "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=5 method
 globo "${start[@]}" method=fine_tune method.batch_size=256 method.epochs=10 method.learning_rate=0.01
 globo "${start[@]}" method=spmf method.batch_size=256 method.epochs=5 method.learning_rate=0.01,0.003
 globo "${start[@]}" method=full_retrain method.batch_size=1024 method.epochs=1,5 method.reg=1e-4
-globo "${start[@]}" method=fine_tune method.batch_size=256 method.epochs=5 method.learning_rate=0.003 method.reg=1e-4,1e-5
-globo "${start[@]}" method=fine_tune method.batch_size=1024 method.epochs=10 method.learning_rate=0.01 method.reg=1e-5
 globo "${start[@]}" method=fine_tune method.batch_size=256 method.epochs=5 method.learning_rate=0.01,0.003 method.negatives=met
 globo "${start[@]}" method=sml method.loops=5 method.transfer_negatives=period,stored
 globo "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own
