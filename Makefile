@@ -11,7 +11,7 @@ DEMO := experiment=demo data=yelp method=fine_tune,full_retrain,sml hydra.launch
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) ## SML, fine-tune and full-retrain on generated reviews: bar, one line per period, table (2 minutes)
+demo: $(READY) ## SML, fine-tune and full-retrain on generated reviews: bar, one line per period, table (a minute)
 	$(BIN)/recretrain run -m $(DEMO)
 
 test: $(READY) ## the test suite without the slow ones

@@ -45,7 +45,7 @@ months "${start[@]}" method=spmf method.batch_size=64 method.epochs=5,10 method.
 months "${start[@]}" method=full_retrain method.batch_size=1024 method.epochs=5,10 method.reg=1e-4
 months "${start[@]}" method=sml method.loops=5
 months "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own method.transfer_learning_rate=0.003
-months "${start[@]}" method=sml method.loops=15 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.transfer_weight_decay=0 schedule.last_test=6
+run data=yelp2019 schedule=months schedule.last_test=6 "${start[@]}" method=sml method.loops=15 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.transfer_weight_decay=0
 
 # globo in 48 slots --------------------------------------------------------------------------------------------------
 globo() { run data=globo schedule=globo_slots schedule.last_test=39 "$@"; }
