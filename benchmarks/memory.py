@@ -59,7 +59,7 @@ def evaluate(folder: Path) -> float:
     prepared = next((folder / "prepared").glob("yelp-*/stream.json")).parent
     stream = Stream(prepared, candidates=CANDIDATES, catalogue="sampled", seed=0)
     mf = MF(n_users=stream.n_users, n_items=stream.n_items, embedding_size=SIZE, init_std=0.1)
-    before = _status_mb("VmRSS")
+    before = _peak_mb()
     half = half_ranks(mf, stream.questions(len(stream) - 1), torch.device("cpu"))
     if len(half) < QUESTIONS:
         raise ValueError(f"{len(half)} questions instead of {QUESTIONS}: lower PERIODS")
@@ -72,17 +72,12 @@ def _process(part: str, folder: Path) -> float:
 
 
 def _peak_mb() -> float:
-    """Of this process; on Linux not from `ru_maxrss`, which starts at what the parent held."""
-    if Path("/proc/self/status").exists():
-        return _status_mb("VmHWM")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes, on macOS
-
-
-def _status_mb(name: str) -> float:
+    """Of this process; on Linux not `ru_maxrss`, which starts at what the parent held."""
     status = Path("/proc/self/status")
-    if not status.exists():
-        return 0.0
-    return int(next(line for line in status.read_text().splitlines() if line.startswith(name)).split()[1]) / 1024
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes, on macOS
 
 
 if __name__ == "__main__":

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from recretrain.data.stream import Interactions, Ragged
+from recretrain.backbones.mf import MF
+from recretrain.data.stream import Interactions, TestSet
 from recretrain.methods.objectives import log_loss
 
 
@@ -67,26 +70,41 @@ def train_epoch(model: Embeddings, optimizer: torch.optim.Optimizer, rows: Inter
         optimizer.step()
 
 
-@torch.no_grad()
-def hits_among_candidates(
-    users: Tensor, items: Tensor, user: Tensor, label: Tensor, candidates: Tensor, k: int
-) -> list[bool]:
-    """Question by question: score the label and its candidates, take the k best, look for the label."""
-    hits = []
-    for question in range(len(user)):
-        offered = torch.cat([label[question : question + 1], candidates[question]])
-        best = torch.topk(items[offered] @ users[user[question]], k).indices
-        hits.append(bool((best == 0).any()))
-    return hits
+class Figures:
+    """Recall and NDCG at every cut-off, summed question by question from its best places."""
+
+    def __init__(self, ks: Sequence[int]) -> None:
+        self._ks = ks
+        self.sums: defaultdict[str, float] = defaultdict(float)
+
+    def add(self, hits: Tensor) -> None:
+        """`hits`: whether each of the best is the label.  # [max(ks)] bool"""
+        for place in hits.nonzero().flatten().tolist():
+            for k in self._ks:
+                if place < k:
+                    self.sums[f"recall@{k}"] += 1
+                    self.sums[f"ndcg@{k}"] += 1 / math.log2(place + 2)
 
 
 @torch.no_grad()
-def hits_in_catalogue(users: Tensor, items: Tensor, user: Tensor, label: Tensor, seen: Ragged, k: int) -> list[bool]:
-    """Question by question: score every item, take out those seen, take the k best, look for the label."""
-    hits = []
-    for question in range(len(user)):
-        scores = items @ users[user[question]]
-        scores[seen.values[seen.offsets[question] : seen.offsets[question + 1]]] = -torch.inf
-        best = torch.topk(scores, k).indices
-        hits.append(bool((best == label[question]).any()))
-    return hits
+def rank_candidates(mf: MF, test: TestSet, ks: Sequence[int]) -> dict[str, float]:
+    """Question by question: score the label and its candidates, take the best, look for the label."""
+    assert test.candidates is not None
+    figures = Figures(ks)
+    for user, label, candidates in zip(test.user, test.labels, test.candidates, strict=True):
+        offered = torch.cat([label.view(1), candidates])
+        best = torch.topk(mf.item[offered] @ mf.user[user], max(ks)).indices
+        figures.add(best == 0)
+    return figures.sums
+
+
+@torch.no_grad()
+def rank_catalogue(mf: MF, test: TestSet, had: Mapping[int, list[int]], ks: Sequence[int]) -> dict[str, float]:
+    """Question by question: score every item, leave out what the user had, take the best, look for the label."""
+    figures = Figures(ks)
+    for user, label in zip(test.user.tolist(), test.labels.tolist(), strict=True):
+        scores = mf.item @ mf.user[user]
+        scores[had[user]] = -torch.inf
+        best = torch.topk(scores, max(ks)).indices
+        figures.add(best == label)
+    return figures.sums

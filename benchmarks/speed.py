@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from benchmarks import plain
 from benchmarks.measure import Line, faster
@@ -16,11 +16,12 @@ from recretrain.data.batches import Batches
 from recretrain.data.negatives import NegativeSampler
 from recretrain.data.stream import Interactions, TestSet, seen_before
 from recretrain.engine.fitter import Fitter
-from recretrain.evaluation.evaluator import half_ranks
+from recretrain.evaluation.evaluator import Evaluator, Row, half_ranks
 from recretrain.methods.objectives import LogLoss
 
 CPU = torch.device("cpu")
-ROWS, SIZE, BATCH, K = 76_000, 64, 1024, 20  # a period of Yelp as SML cuts it; its embedding size and batch
+ROWS, SIZE, BATCH = 76_000, 64, 1024  # a period of Yelp as SML cuts it; its embedding size and batch
+KS = (5, 10, 20)
 
 
 @dataclass(frozen=True)
@@ -110,37 +111,41 @@ def negatives(scale: Scale) -> Line:
 
 
 def candidate_ranking(scale: Scale) -> Line:
-    mf, test = model(scale), questions(scale, 2000)
-    candidates = torch.randint(scale.items, (len(test), 999), dtype=torch.int32)
-    test = TestSet(0, test.user, test.item, candidates=candidates)
+    mf, asked = model(scale), interactions(scale, 2000, seed=2)
+    candidates = torch.randint(scale.items, (len(asked), 999), dtype=torch.int32)
+    test = TestSet(0, asked.user, asked.item, candidates=candidates)
     return faster(
         f"ranking 1 + 999 candidates, {scale}, against a top-k a question",
-        lambda: half_ranks(mf, test, CPU),
-        lambda: plain.hits_among_candidates(*tables(mf), test.user, test.labels, candidates, K),
+        lambda: figures(mf, test),
+        lambda: plain.rank_candidates(mf, test, KS),
         asked=2.5,
-        repetitions=5,
+        repetitions=7,
     )
 
 
 def catalogue_ranking(scale: Scale) -> Line:
-    mf, asked = model(scale), questions(scale, 1000)
-    seen = seen_before(asked.user, interactions(scale))
+    mf, asked, before = model(scale), interactions(scale, 1000, seed=2), interactions(scale)
+    seen = seen_before(asked.user, before)
     test = TestSet(0, asked.user, asked.item, catalogue=torch.arange(scale.items), seen=seen)
+    had = defaultdict(list)
+    for user, item in zip(before.user.tolist(), before.item.tolist(), strict=True):
+        had[user].append(item)
     return faster(
         f"ranking all items, {scale}, against a top-k a question",
-        lambda: half_ranks(mf, test, CPU),
-        lambda: plain.hits_in_catalogue(*tables(mf), test.user, test.labels, seen, K),
+        lambda: figures(mf, test),
+        lambda: plain.rank_catalogue(mf, test, had, KS),
         asked=6,
-        repetitions=5,
+        repetitions=7,
     )
+
+
+def figures(mf: MF, test: TestSet) -> list[Row]:
+    evaluator = Evaluator(candidates=999, catalogue="sampled", seed=0, ks=KS, metrics=["recall", "ndcg"])
+    return list(evaluator.rows(0, "test", test, half_ranks(mf, test, CPU)))
 
 
 def model(scale: Scale) -> MF:
     return MF(n_users=scale.users, n_items=scale.items, embedding_size=SIZE, init_std=0.1)
-
-
-def tables(mf: MF) -> tuple[Tensor, Tensor]:
-    return mf.user.detach(), mf.item.detach()
 
 
 def interactions(scale: Scale, rows: int = ROWS, seed: int = 0) -> Interactions:
@@ -148,7 +153,3 @@ def interactions(scale: Scale, rows: int = ROWS, seed: int = 0) -> Interactions:
     generator = torch.Generator().manual_seed(seed)
     shares = torch.rand(2, rows, generator=generator) ** 2
     return Interactions((shares[0] * scale.users).long(), (shares[1] * scale.items).long())
-
-
-def questions(scale: Scale, count: int) -> Interactions:
-    return interactions(scale, count, seed=2)
