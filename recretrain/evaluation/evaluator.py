@@ -12,7 +12,7 @@ from torch import Tensor
 from recretrain.data.stream import Questions, TestSet
 from recretrain.evaluation.metrics import metric
 
-_CHUNK = 128  # questions scored together among their candidates: their scores stay in the cache
+_CHUNK = 256  # questions scored together among their candidates
 _CATALOGUE_CHUNK = 512  # questions scored together against the whole catalogue: a larger matrix product is a faster one
 _CATALOGUE_SCORES = 2**24  # but no more scores than this at a time (64 MB)
 _BLOCK = 16  # of those, questions ranked together on a CPU: their scores stay in the cache
@@ -75,11 +75,11 @@ def half_ranks(scorer: Scorer, test: TestSet, device: torch.device, chunk: int |
     """
     rank_chunk = _rank_in_catalogue if test.catalogue is not None else _rank_among_candidates
     chunk = chunk or _chunk(test)
-    ranks = [
-        rank_chunk(scorer, test, slice(start, min(start + chunk, len(test))), device)
-        for start in range(0, len(test), chunk)
-    ]
-    return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.int32)
+    half = torch.empty(len(test), dtype=torch.int32)  # kept chunk by chunk, small results would break up the heap
+    for start in range(0, len(test), chunk):
+        rows = slice(start, min(start + chunk, len(test)))
+        half[rows] = rank_chunk(scorer, test, rows, device)
+    return half
 
 
 def collapsed(half: Tensor) -> bool:
