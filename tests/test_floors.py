@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "data": {"data", "config"},
     "backbones": {"backbones", "data"},
     "evaluation": {"evaluation", "data", "backbones"},
-    "methods": {"methods", "backbones", "data"},
+    "methods": {"methods", "evaluation", "backbones", "data"},
     "engine": {"engine", "methods", "backbones", "evaluation", "data", "config"},
     "report": {"report"},
 }

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 _touched: str = "rows_with_gradient"  # attribute of a table's gradient: the rows that are not zero
+_whole: str = "all_rows_with_gradient"  # attribute of a table's gradient: any row may be other than zero
 
 
 def take(table: Tensor, index: Tensor) -> Tensor:
@@ -29,12 +30,20 @@ class _Take(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, None]:
         (index,) = ctx.saved_tensors
-        table: nn.Parameter = ctx.table
-        if table.grad is None:
-            table.grad = torch.zeros_like(table)
-        table.grad.index_add_(0, index, gradient)
-        setattr(table.grad, _touched, [*getattr(table.grad, _touched, []), index])
+        into = gradient_of(ctx.table)
+        into.index_add_(0, index, gradient)
+        setattr(into, _touched, [*getattr(into, _touched, []), index])
         return None, None
+
+
+def gradient_of(table: nn.Parameter, *, whole: bool = False) -> Tensor:
+    """The table's gradient, to be added to; say `whole` unless the rows are told by `take`."""
+    if table.grad is None:
+        table.grad = torch.zeros_like(table)
+    if whole:
+        setattr(table.grad, _touched, getattr(table.grad, _touched, []))
+        setattr(table.grad, _whole, True)
+    return table.grad
 
 
 class DenseAdam(Adam):
@@ -50,6 +59,23 @@ class DenseAdam(Adam):
                 rows = getattr(parameter.grad, _touched, None)
                 if rows is None:
                     parameter.grad = None
-                else:
+                    continue
+                if getattr(parameter.grad, _whole, False):
+                    parameter.grad.zero_()
+                elif rows:
                     parameter.grad.index_fill_(0, torch.cat(rows), 0.0)
-                    setattr(parameter.grad, _touched, [])
+                setattr(parameter.grad, _touched, [])
+                setattr(parameter.grad, _whole, False)
+
+
+class TensorFlowAdam(DenseAdam):
+    """The same with epsilon where TensorFlow adds it: to the root of the moment before its bias is corrected."""
+
+    _EPSILON = 1e-8
+
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            state = next((self.state[p] for p in group["params"] if p in self.state), None)
+            steps = 1 + (float(state["step"]) if state else 0.0)
+            group["eps"] = self._EPSILON / (1 - group["betas"][1] ** steps) ** 0.5
+        return super().step(closure)

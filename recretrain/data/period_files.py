@@ -27,8 +27,8 @@ def build(source: Source, cut: Cut, files: Sequence[Path], folder: Path, card: d
     with aside_of(folder) as aside, _database(source, folder) as connection:
         _load(connection, source, files)
         counts = _filter(connection, source, files)
-        _order(connection, source)
-        slices = _given(connection) if source.brings_periods else _cut(connection, cut)
+        _order(connection, source.brings_periods(files))
+        slices = _given(connection) if source.brings_periods(files) else _cut(connection, cut)
         _number(connection, source, files, slices)
         columns, periods = _write_periods(connection, slices, aside)
         source.write_candidates(files, aside)
@@ -105,9 +105,9 @@ def _check_repeats(connection: Connection, source: Source, files: Sequence[Path]
         )
 
 
-def _order(connection: Connection, source: Source) -> None:
+def _order(connection: Connection, by_period: bool) -> None:
     """`stream`: rows by time (or by the source's own period), ties as in the raw files, numbered from 0."""
-    order = "period, row" if source.brings_periods else "time, row"
+    order = "period, row" if by_period else "time, row"
     connection.execute(
         f"""CREATE TABLE stream AS
             SELECT *, row_number() OVER (ORDER BY {order}) - 1 AS position FROM interactions ORDER BY position"""

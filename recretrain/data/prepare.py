@@ -30,7 +30,7 @@ def prepare(source: Source, cut: Cut, *, data_root: Path, cache: Path) -> Path:
         "format": FORMAT,
         "name": source.name,
         "reader": type(source).__name__,
-        "options": source.options() | ({} if source.brings_periods else {"cut": _cut_options(cut)}),
+        "options": source.options() | ({} if raw.brings_periods else {"cut": _cut_options(cut)}),
         "files": raw.identity,
     }
     digest = digest_of(recipe)
@@ -86,6 +86,10 @@ class Raw:
     source: Source  # finds and reads them
     root: Path
     identity: list[Any]  # what of them enters the digest
+
+    @property
+    def brings_periods(self) -> bool:
+        return self.source.brings_periods(self.files)
 
     @property
     def files(self) -> list[Path]:

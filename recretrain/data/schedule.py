@@ -108,7 +108,7 @@ class NextPeriod:
         return named[self.warm_up]
 
     def _check(self) -> None:
-        if not 1 <= self._block < self.first_test:
+        if not 1 <= self._block <= self.first_test:
             raise DataError(
                 f"the warm-up block of {self._block} periods must hold at least one and end before "
                 f"schedule.first_test={self.first_test}; change schedule.warm_up or schedule.start"

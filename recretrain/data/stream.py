@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from recretrain.data.candidates import Ints, stored_candidates
+from recretrain.data.prefixes import Prefixes, by_user, prefixes_of
 
 
 @dataclass(frozen=True)
@@ -160,12 +161,23 @@ class Stream:
     Ids are fixed for the whole stream; `known_items(t)` says which had appeared by the end of period t.
     """
 
-    def __init__(self, folder: Path, *, candidates: int | None, catalogue: str, seed: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        candidates: int | None,
+        catalogue: str,
+        seed: int,
+        questions: str = "interactions",
+        history: int | None = None,
+    ) -> None:
         self.folder = Path(folder)
         self.card: dict[str, Any] = json.loads((self.folder / "stream.json").read_text())
         self.candidates = candidates
         self.full = catalogue == "full"
         self.seed = seed
+        self.asks_prefixes = questions == "prefixes"
+        self.history = history
         self.n_users: int = self.card["n_users"]
         self.n_items: int = self.card["n_items"]
         self.user_first = _first_period(self.folder / "users.parquet")  # [n_users]
@@ -198,7 +210,24 @@ class Stream:
         return Interactions(columns.pop("user"), columns.pop("item"), columns)
 
     def questions(self, period: int) -> TestSet:
-        """Every interaction of `period` asked as a question; groups mark ids unseen before it."""
+        """Every interaction of `period`, or every prefix of its sequences, asked as a question."""
+        return self._prefixes(period) if self.asks_prefixes else self._interactions(period)
+
+    def _prefixes(self, period: int) -> TestSet:
+        """ADER's questions (spec a): rows of items that are new in `period` are deleted, then sequences of one row."""
+        rows = self.interactions(period)
+        rows = by_user(rows.rows(self.item_first[rows.item] < period))
+        prefixes = prefixes_of(rows).with_input()
+        return TestSet(
+            period,
+            rows.user[prefixes.stop],
+            prefixes.labels,
+            catalogue=self.known_items(period - 1),
+            context={"history": prefixes.histories(self.history or 1).to(torch.int32)},
+        )
+
+    def _interactions(self, period: int) -> TestSet:
+        """Groups mark ids unseen before `period`; a history is what the user had before it began."""
         rows = self.interactions(period)
         test = TestSet(
             period,
@@ -211,7 +240,13 @@ class Stream:
         )
         if self.candidates is not None:
             test = replace(test, candidates=self._stored_candidates(period, self.candidates))
-        return self._whole_catalogue(test) if self.full else test
+        if not self.full and self.history is None:
+            return test
+        history = [self.interactions(p) for p in range(period)]
+        before = seen_before(rows.user, concatenate(history)) if history else None
+        if self.history is not None:
+            test = replace(test, context={"history": _latest(before, len(test), self.history)})
+        return replace(test, catalogue=self.known_items(period), seen=before) if self.full else test
 
     def _stored_candidates(self, period: int, count: int) -> Tensor:
         drawn = stored_candidates(self.folder, period, count, self.seed, lambda: self._until(period))
@@ -222,10 +257,11 @@ class Stream:
         start = len(history) - int(self.card["periods"][period]["rows"])
         return history.user.numpy(), history.item.numpy(), start
 
-    def _whole_catalogue(self, test: TestSet) -> TestSet:
-        history = [self.interactions(p) for p in range(test.period)]
-        seen = seen_before(test.user, concatenate(history)) if history else None
-        return replace(test, catalogue=self.known_items(test.period), seen=seen)
+
+def _latest(before: Ragged | None, questions: int, longest: int) -> Tensor:
+    if before is None:
+        return torch.full((questions, 1), -1, dtype=torch.int32)
+    return Prefixes(before.values, before.offsets[:-1], before.offsets[1:]).histories(longest).to(torch.int32)
 
 
 def seen_before(user: Tensor, history: Interactions) -> Ragged:

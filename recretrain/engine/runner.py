@@ -179,7 +179,14 @@ def open_stream(config: DictConfig, schedule: Schedule, evaluator: Evaluator) ->
     """Prepare what is missing, and open it."""
     source = build(config.data, "data")
     folder = prepare(source, schedule.cut, data_root=Path(config.paths.data), cache=Path(config.paths.cache))
-    return Stream(folder, candidates=evaluator.candidates, catalogue=evaluator.catalogue, seed=evaluator.seed)
+    return Stream(
+        folder,
+        candidates=evaluator.candidates,
+        catalogue=evaluator.catalogue,
+        seed=evaluator.seed,
+        questions=evaluator.questions,
+        history=evaluator.history,
+    )
 
 
 def build_method(config: DictConfig, stream: Stream, machine: Machine) -> RetrainMethod:

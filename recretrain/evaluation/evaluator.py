@@ -41,14 +41,30 @@ class Evaluator:
     """What is measured; `catalogue` and `candidates` shape the test sets themselves (see data.stream)."""
 
     def __init__(
-        self, *, candidates: int | None, catalogue: str, seed: int, ks: Sequence[int], metrics: Sequence[str]
+        self,
+        *,
+        questions: str,
+        history: int | None,
+        candidates: int | None,
+        catalogue: str,
+        seed: int,
+        ks: Sequence[int],
+        metrics: Sequence[str],
     ) -> None:
+        if questions not in ("interactions", "prefixes"):
+            raise ValueError(f"eval.questions={questions}: give interactions or prefixes (of sessions)")
+        if questions == "prefixes" and (catalogue != "full" or not history):
+            raise ValueError("eval.questions=prefixes needs eval.catalogue=full and eval.history; see eval=prefixes")
+        if history is not None and history < 1:
+            raise ValueError(f"eval.history={history}: give a number of items, or null")
         if catalogue not in ("sampled", "full"):
             raise ValueError(f"eval.catalogue={catalogue}: give sampled or full")
         if catalogue == "sampled" and not candidates:
             raise ValueError("eval.catalogue=sampled needs eval.candidates; give a number, or eval.catalogue=full")
         if not ks or min(ks) < 1:
             raise ValueError(f"eval.ks={list(ks)}: every cut-off must be 1 or more")
+        self.questions = questions
+        self.history = history
         self.candidates = candidates
         self.catalogue = catalogue
         self.seed = seed

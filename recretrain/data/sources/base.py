@@ -46,7 +46,6 @@ class Source(ABC):
     memory_limit: str  # of DuckDB
 
     layout: ClassVar[str]  # the file names it expects, for people
-    brings_periods: ClassVar[bool] = False  # rows have a column `period`, and no cut is made
     silent: ClassVar[frozenset[str]] = frozenset(
         {"name", "about", "origin", "terms", "path", "source", "memory_limit", "generator"}
     )
@@ -82,6 +81,10 @@ class Source(ABC):
 
     def after_check(self) -> list[Drop]:
         return []
+
+    def brings_periods(self, files: Sequence[Path]) -> bool:
+        """Whether the rows have a column `period`, so that no cut is made."""
+        return False
 
     @property
     def repeats_are_errors(self) -> bool:

@@ -26,7 +26,6 @@ class SmlNpy(Source):
     """
 
     layout: ClassVar[str] = "information.npy, train/<t>.npy and test/<t>.npy"
-    brings_periods: ClassVar[bool] = True
 
     def files_in(self, place: Path) -> list[Path]:
         information = place / "information.npy"
@@ -45,6 +44,9 @@ class SmlNpy(Source):
             _check_ids(file, pairs, users, items)
             parts.append(pa.table({"user": pairs[:, 0], "item": pairs[:, 1], "period": _period(file, len(pairs))}))
         return connection.from_arrow(pa.concat_tables(parts))
+
+    def brings_periods(self, files: Sequence[Path]) -> bool:
+        return True
 
     def place_of(self, files: Sequence[Path], row: int) -> str:
         for file in _of(files, "train"):

@@ -1,0 +1,89 @@
+"""A prefix is what came before one item of a sequence; of sequences, every prefix is a question with its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from recretrain.data.stream import Interactions
+
+PAD = -1  # before the first item of a short history
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """Entry n has the input `items[start[n]:stop[n]]` and the label `items[stop[n]]`; the input may be empty."""
+
+    items: Tensor  # [M] int64, sequence after sequence, each in order of time
+    start: Tensor  # [N] int64
+    stop: Tensor  # [N] int64
+
+    def __len__(self) -> int:
+        return len(self.stop)
+
+    @property
+    def labels(self) -> Tensor:
+        return self.items[self.stop]
+
+    @property
+    def lengths(self) -> Tensor:
+        return self.stop - self.start
+
+    def at(self, index: Tensor) -> Prefixes:
+        return Prefixes(self.items, self.start[index], self.stop[index])
+
+    def with_input(self) -> Prefixes:
+        """The entries whose input is not empty."""
+        return self.at(torch.nonzero(self.lengths > 0).squeeze(1))
+
+    def histories(self, longest: int) -> Tensor:
+        """The last items of each input, the newest in the last column, `PAD` before the first.  # [N, <= longest]"""
+        width = max(1, min(longest, int(self.lengths.max()) if len(self) else 1))
+        position = self.stop.unsqueeze(1) - torch.arange(width, 0, -1, device=self.stop.device)
+        inside = position >= self.start.unsqueeze(1)
+        return torch.where(inside, self.items[position.clamp(min=0)], PAD)
+
+    def compact(self, longest: int) -> Prefixes:
+        """The same entries, inputs cut to their last `longest` items, with no item stored that none of them needs."""
+        length = self.lengths.clamp(max=longest) + 1  # with the label
+        stop = length.cumsum(0) - 1
+        start = stop + 1 - length
+        entry = torch.repeat_interleave(length)
+        source = (self.stop + 1 - length)[entry] + torch.arange(len(entry), device=entry.device) - start[entry]
+        return Prefixes(self.items[source], start, stop)
+
+    def to(self, device: torch.device | str) -> Prefixes:
+        return Prefixes(self.items.to(device), self.start.to(device), self.stop.to(device))
+
+
+def by_user(rows: Interactions) -> Interactions:
+    """User after user, the rows of each in the order they have."""
+    return rows.rows(torch.argsort(rows.user, stable=True))
+
+
+def prefixes_of(rows: Interactions) -> Prefixes:
+    """Every prefix of every user's (or session's) items; a sequence of one item is one entry with an empty input.
+
+    The positions of the result are those of `by_user(rows)`.
+    """
+    ordered = by_user(rows)
+    _, length = torch.unique_consecutive(ordered.user, return_counts=True)
+    start = torch.repeat_interleave(length.cumsum(0) - length, length)
+    position = torch.arange(len(start), device=start.device)
+    kept = (position > start) | torch.repeat_interleave(length == 1, length)
+    return Prefixes(ordered.item, start[kept], position[kept])
+
+
+def joined(parts: Sequence[Prefixes]) -> Prefixes:
+    """The entries of all parts, in order."""
+    offset, start, stop = 0, [], []
+    for part in parts:
+        start.append(part.start + offset)
+        stop.append(part.stop + offset)
+        offset += len(part.items)
+    return Prefixes(torch.cat([part.items for part in parts]), torch.cat(start), torch.cat(stop))
