@@ -52,5 +52,7 @@ def tasteful_slices(periods: int, rows: int, *, n_users: int, n_items: int, seed
     return slices
 
 
-def open_stream(folder: Path, *, candidates: int | None = 20, catalogue: str = "sampled") -> Stream:
-    return Stream(folder, candidates=candidates, catalogue=catalogue, seed=0)
+def open_stream(
+    folder: Path, *, candidates: int | None = 20, catalogue: str = "sampled", history: int | None = None
+) -> Stream:
+    return Stream(folder, candidates=candidates, catalogue=catalogue, seed=0, questions="interactions", history=history)

@@ -89,7 +89,8 @@ class Block(nn.Module):
         later = torch.ones(asked, width, dtype=torch.bool, device=h.device).triu(width - asked + 1)
         scores = scores.masked_fill(later | ~there.transpose(1, 2), _MASKED)
         shares = F.dropout(torch.softmax(scores, 2), self.dropout, self.training)
-        return shares @ self.value(h)
+        attended: Tensor = shares @ self.value(h)
+        return attended
 
 
 class LayerNorm(nn.Module):

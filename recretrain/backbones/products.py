@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def times(left: Tensor, right: Tensor) -> Tensor:
-    """left @ right.T  # [M, K], [N, K] -> [M, N]
+    """Product of `left` and the transposed `right`.  # [M, K], [N, K] -> [M, N]
 
     On CPUs that are not Intel's, MKL leaves half of the machine unused and oneDNN does not; no precision is lost.
     """
@@ -18,4 +18,4 @@ def times(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _has_onednn() -> bool:
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    return bool(torch._C._has_mkldnn) and hasattr(torch.ops.mkldnn, "_linear_pointwise")

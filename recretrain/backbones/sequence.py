@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,7 @@ class SequenceBackbone(Backbone):
         length = (history >= 0).sum(1)
         limits = [0, *(limit for limit in _GROUPS if limit < history.shape[1]), history.shape[1]]
         order, parts = [], []
-        for shortest, longest in zip(limits, limits[1:], strict=False):
+        for shortest, longest in pairwise(limits):
             rows = torch.nonzero((length > shortest) & (length <= longest)).squeeze(1)
             if len(rows):
                 order.append(rows)

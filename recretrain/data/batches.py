@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +13,14 @@ from recretrain.data.stream import Interactions
 Triples = tuple[Tensor, Tensor, Tensor]  # user, positive item, negative item: [B] each
 Negatives = Callable[[Tensor, Tensor, torch.Generator], Tensor]  # positions of rows [N], their users [N] -> items [N]
 Order = Callable[[torch.Generator], Tensor]  # -> positions of rows, as an epoch takes them
+
+
+class Epoch(Protocol):
+    """What an objective is fitted to: one pass gives batches, each a tuple of tensors."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]: ...
 
 
 class Batches:

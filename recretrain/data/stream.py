@@ -168,8 +168,8 @@ class Stream:
         candidates: int | None,
         catalogue: str,
         seed: int,
-        questions: str = "interactions",
-        history: int | None = None,
+        questions: str,
+        history: int | None,
     ) -> None:
         self.folder = Path(folder)
         self.card: dict[str, Any] = json.loads((self.folder / "stream.json").read_text())

@@ -10,9 +10,10 @@ from itertools import islice
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import SingleDeviceStrategy
+from torch import Tensor
 from torch.optim import Optimizer
 
-from recretrain.data.batches import Batches, Triples
+from recretrain.data.batches import Epoch
 
 _BUNDLE = 16  # batches to one step of Lightning, whose own work on a step can cost as much as a batch
 _PLAIN = {"training_step", "configure_optimizers", "forward"}  # all that a plain objective defines of a LightningModule
@@ -27,7 +28,7 @@ class Fitter:
         self._precision = precision
         logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
-    def __call__(self, objective: pl.LightningModule, data: Batches, *, epochs: int) -> None:
+    def __call__(self, objective: pl.LightningModule, data: Epoch, *, epochs: int) -> None:
         if epochs < 1:
             return
         with warnings.catch_warnings():
@@ -74,7 +75,7 @@ class _Bundled(pl.LightningModule):
         self._optimizer = optimizer
         objective.log = self.log  # type: ignore[method-assign]  # it is this module that Lightning lets log
 
-    def training_step(self, bundle: tuple[Triples, ...], index: int) -> None:
+    def training_step(self, bundle: tuple[tuple[Tensor, ...], ...], index: int) -> None:
         for place, batch in enumerate(bundle, start=index * _BUNDLE):
             output = self._objective.training_step(batch, place)
             loss = output["loss"] if isinstance(output, Mapping) else output
@@ -91,13 +92,13 @@ class _Bundled(pl.LightningModule):
 class _Bundles:
     """An epoch of batches, some at a time."""
 
-    def __init__(self, batches: Batches) -> None:
+    def __init__(self, batches: Epoch) -> None:
         self._batches = batches
 
     def __len__(self) -> int:
         return -(-len(self._batches) // _BUNDLE)
 
-    def __iter__(self) -> Iterator[tuple[Triples, ...]]:
+    def __iter__(self) -> Iterator[tuple[tuple[Tensor, ...], ...]]:
         batches = iter(self._batches)
         return iter(lambda: tuple(islice(batches, _BUNDLE)), ())
 

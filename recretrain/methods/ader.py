@@ -6,55 +6,17 @@ Mi, Lin, Faltings, RecSys 2020.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy, distillation
-from recretrain.data.prefixes import Prefixes, joined
+from recretrain.data.prefixes import Prefixes
 from recretrain.methods.base import Fit
-from recretrain.methods.next_item import Beside, Loss, NextItem, NextItemLoss, cross_entropy_of, permutation
-from recretrain.methods.parts.exemplars import Candidates, Memory
-
-_CHUNK = 512  # histories represented together
-
-
-class Replay(NextItem):
-    """Keeps exemplars from cycle to cycle; what they are for, a subclass says."""
-
-    def __init__(self, *, exemplars: int, quotas: str, selection: str, **options: Any) -> None:
-        super().__init__(**options)
-        self.memory = Memory(size=exemplars, quotas=quotas, selection=selection, longest=self.model.longest)
-
-    def learn(self, train: Prefixes, held_out: Prefixes, before: int, fit: Fit) -> None:
-        self.fit_with_exemplars(train, held_out, before, fit)
-        self.remember(joined([train.with_input(), held_out, self.memory.kept.to(fit.device)]), fit)
-
-    def fit_with_exemplars(self, train: Prefixes, held_out: Prefixes, before: int, fit: Fit) -> None:
-        raise NotImplementedError
-
-    def remember(self, candidates: Prefixes, fit: Fit) -> None:
-        """Choose tomorrow's exemplars with today's model, from all that may be kept."""
-        history = candidates.histories(self.model.longest)
-        self.memory.rebuild(
-            Candidates(
-                candidates,
-                features=lambda: representations(self.model, history),
-                losses=lambda: losses(self.model, history, candidates.labels, self.known),
-            ),
-            self.known,
-            fit.generator,
-        )
-
-    def extra_state(self) -> dict[str, Any]:
-        return {**super().extra_state(), "memory": self.memory.state()}
-
-    def load_extra_state(self, state: Mapping[str, Any]) -> None:
-        super().load_extra_state(state)
-        self.memory.load(state["memory"])
+from recretrain.methods.next_item import Beside, Loss, NextItemLoss, cross_entropy_of, permutation
+from recretrain.methods.replay import Replay, representations
 
 
 class ADER(Replay):
@@ -67,6 +29,7 @@ class ADER(Replay):
         *,
         backbone: SequenceBackbone,
         learns: str,
+        inputs: str,
         start: str,
         adam: str,
         learning_rate: float,
@@ -85,6 +48,7 @@ class ADER(Replay):
         super().__init__(
             backbone=backbone,
             learns=learns,
+            inputs=inputs,
             start=start,
             adam=adam,
             learning_rate=learning_rate,
@@ -110,9 +74,10 @@ class ADER(Replay):
             weight *= adaptive(before, self.known, len(self.memory), len(train))
         exemplars = self.memory.kept.to(fit.device)
         if self.distil:
-            loss, answers = distilled(weight, self.model.output[:before].detach().clone()), [
-                representations(self.model, exemplars.histories(self.model.longest))
-            ]
+            loss, answers = (
+                distilled(weight, self.model.output[:before].detach().clone()),
+                [representations(self.model, exemplars.histories(self.model.longest))],
+            )
         else:
             loss, answers = replayed(weight), []
         beside = exemplar_stream(exemplars, self.model.longest, answers, fit.generator)
@@ -150,9 +115,7 @@ def replayed(weight: float) -> Loss:
     return loss
 
 
-def exemplar_stream(
-    exemplars: Prefixes, longest: int, answers: list[Tensor], generator: torch.Generator
-) -> Beside:
+def exemplar_stream(exemplars: Prefixes, longest: int, answers: list[Tensor], generator: torch.Generator) -> Beside:
     """floor(|E| / steps) exemplars a step, from an order of their own that begins anew when it is used up (spec f)."""
 
     def stream(steps: int) -> Iterator[tuple[Tensor, ...]]:
@@ -165,27 +128,11 @@ def exemplar_stream(
     return stream
 
 
-@torch.no_grad()
-def representations(model: SequenceBackbone, history: Tensor) -> Tensor:
-    """[N, T] -> [N, d]"""
-    return torch.cat([model.represent(part) for part in torch.split(history, _CHUNK)])
-
-
-@torch.no_grad()
-def losses(model: SequenceBackbone, history: Tensor, label: Tensor, known: int) -> Tensor:
-    """Cross-entropy of each label over the known items.  # [N, T], [N] -> [N]"""
-    parts = []
-    for part, wanted in zip(torch.split(history, _CHUNK), torch.split(label, _CHUNK), strict=True):
-        scores = model.represent(part) @ model.output[:known].T
-        parts.append(torch.nn.functional.cross_entropy(scores, wanted, reduction="none"))
-    return torch.cat(parts)
-
-
 def _together(backbone: SequenceBackbone, history: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
     width = max(history.shape[1], old.shape[1])
     both = torch.cat([_padded(history, width), _padded(old, width)])
-    new_features, old_features = backbone.represent(both).split([len(history), len(old)])
-    return new_features, old_features
+    features = backbone.represent(both)
+    return features[: len(history)], features[len(history) :]
 
 
 def _padded(history: Tensor, width: int) -> Tensor:

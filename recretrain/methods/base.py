@@ -11,7 +11,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from recretrain.backbones.base import Backbone
-from recretrain.data.batches import Batches
+from recretrain.data.batches import Epoch
 from recretrain.data.schedule import Task
 from recretrain.data.stream import Questions
 
@@ -22,7 +22,7 @@ class Fit(Protocol):
     device: torch.device
     generator: torch.Generator  # on `device`, seeded by (seed, task index)
 
-    def __call__(self, objective: LightningModule, data: Batches, *, epochs: int) -> None: ...
+    def __call__(self, objective: LightningModule, data: Epoch, *, epochs: int) -> None: ...
 
 
 class RetrainMethod(ABC):

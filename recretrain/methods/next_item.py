@@ -27,13 +27,14 @@ Loss: TypeAlias = Callable[..., Tensor]
 
 
 class NextItem(RetrainMethod):
-    """Spec (f) of ADER without exemplars: Finetune and Dropout with `learns=new`, Joint with `learns=all start=cold`."""
+    """Spec (f) of ADER: Finetune and Dropout with `learns=new`, Joint with `learns=all` and `start=cold`."""
 
     def __init__(
         self,
         *,
         backbone: SequenceBackbone,
         learns: str,
+        inputs: str,
         start: str,
         adam: str,
         learning_rate: float,
@@ -45,12 +46,14 @@ class NextItem(RetrainMethod):
     ) -> None:
         super().__init__(backbone=backbone)
         _one_of("learns", learns, ("new", "all"))
+        _one_of("inputs", inputs, ("period", "past"))
         _one_of("start", start, ("warm", "cold"))
         _one_of("adam", adam, ("carried", "new"))
         if not 0 < validation < 1:
             raise ValueError(f"method.validation={validation} must lie between 0 and 1: the share that is held out")
-        self.model = backbone
+        self.model = backbone.eval()  # dropout is on in `training` alone
         self.learns_all = learns == "all"
+        self.reads_past = self.learns_all or inputs == "past"
         self.cold = start == "cold"
         self.new_adam = adam == "new" or self.cold
         self.learning_rate = learning_rate
@@ -62,8 +65,7 @@ class NextItem(RetrainMethod):
         self.known = 0  # items 0..known-1 have appeared: ids are given in that order
 
     def update(self, task: Task, fit: Fit) -> None:
-        rows = [period.train for period in task.past] if self.learns_all else []
-        prefixes = prefixes_of(concatenate([*rows, task.period.train])).to(fit.device)
+        prefixes = self._prefixes(task).to(fit.device)
         before, self.known = self.known, max(self.known, int(prefixes.items.max()) + 1)
         self._start(fit)
         train, held_out = self._split(prefixes, fit.generator)
@@ -86,6 +88,17 @@ class NextItem(RetrainMethod):
         self.stopping(
             self.model, self.optimizer, epoch=epoch, measure=lambda: self._recall(asked, fit) if len(asked) else 0.0
         )
+
+    def _prefixes(self, task: Task) -> Prefixes:
+        today = task.period.train
+        if not self.reads_past:
+            return prefixes_of(today)
+        rows = concatenate([*(period.train for period in task.past), today])
+        prefixes = prefixes_of(rows)
+        if self.learns_all:
+            return prefixes
+        row = torch.argsort(rows.user, stable=True)[prefixes.stop]
+        return prefixes.at(torch.nonzero(row >= len(rows) - len(today)).squeeze(1))
 
     def _start(self, fit: Fit) -> None:
         if self.cold:

@@ -28,6 +28,7 @@ QUICK = {
     "epochs": 2,
     "transfer_hidden": 16,
     "transfer_learning_rate": 0.01,
+    "learning_rate": 0.01,
 }  # set wherever a method has such an option
 Make = Callable[[], RetrainMethod]
 
@@ -37,7 +38,7 @@ def slices(seed: int = 0) -> Any:
 
 
 def stream_of(folder: Path, parts: Any = None) -> Stream:
-    return open_stream(write_stream(folder, parts or slices(), n_users=USERS, n_items=ITEMS))
+    return open_stream(write_stream(folder, parts or slices(), n_users=USERS, n_items=ITEMS), history=20)
 
 
 def maker(name: str, *more: str, **changes: Any) -> Make:
@@ -142,7 +143,8 @@ def answers_each_question_by_itself(make: Make, folder: Path) -> None:
             assert test.candidates is not None
             order = torch.randperm(len(test), generator=torch.Generator().manual_seed(1))
             columns = {"user": test.user[order], "labels": test.labels[order]}
-            shuffled = replace(test, **columns, candidates=test.candidates[order].flip(1), groups={})
+            context = {name: column[order] for name, column in test.context.items()}
+            shuffled = replace(test, **columns, candidates=test.candidates[order].flip(1), context=context, groups={})
             ranks = half_ranks(method, test, CPU)[order]
             assert torch.equal(half_ranks(method, shuffled, CPU, chunk=7), ranks), "ranks depend on the order asked"
 

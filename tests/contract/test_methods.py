@@ -22,6 +22,9 @@ OPTIONS = [  # choices that keep other state or read other rows
         "sml",
         {"fresh_continues_from": "own", "inactive_rows": "kept", "adam": "per_period", "fresh_negatives": "period"},
     ),
+    ("session_fine_tune", {"inputs": "past", "start": "cold"}),
+    ("ader", {"distil": False, "selection": "loss", "exemplars": 50}),
+    ("ader", {"weight_adapts": False, "selection": "random", "quotas": "equal", "adam": "new"}),
 ]
 
 

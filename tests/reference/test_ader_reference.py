@@ -16,7 +16,8 @@ from recretrain.data.prefixes import Prefixes
 from recretrain.data.stream import TestSet
 from recretrain.evaluation.evaluator import half_ranks
 from recretrain.evaluation.metrics import mrr, recall
-from recretrain.methods.ader import adaptive, replayed
+from recretrain.methods.ader import adaptive, distilled, replayed
+from recretrain.methods.ewc import fisher, held
 from recretrain.methods.next_item import cross_entropy_of
 from recretrain.methods.parts.exemplars import herding_order
 
@@ -120,7 +121,7 @@ def test_cross_entropy_and_its_gradients():
     loss = cross_entropy_of(made, KNOWN, history("seq"), history("label"))
     loss.backward()
 
-    assert float(loss) == pytest.approx(number("ce_loss"), abs=1e-5)
+    assert float(loss.detach()) == pytest.approx(number("ce_loss"), abs=1e-5)
     check_gradients(made, "ce_grad")
 
 
@@ -132,8 +133,6 @@ class GivenAnswers:
 
 
 def distilled_loss(made: AderSASRec) -> Tensor:
-    from recretrain.methods.ader import distilled
-
     loss = distilled(number("kd_lambda"), GivenAnswers.table)
     return loss(
         made, KNOWN, history("seq"), history("label"), history("ex_seq"), history("ex_label"), GivenAnswers.taught
@@ -146,7 +145,7 @@ def test_distillation_and_its_gradients():
     loss = distilled_loss(made)
     loss.backward()
 
-    assert float(loss) == pytest.approx(number("kd_total_loss"), abs=1e-5)
+    assert float(loss.detach()) == pytest.approx(number("kd_total_loss"), abs=1e-5)
     check_gradients(made, "kd_grad")
 
 
@@ -156,7 +155,7 @@ def test_replay_of_labels():
         made, KNOWN, history("seq"), history("label"), history("ex_seq"), history("ex_label")
     )
 
-    assert float(loss) == pytest.approx(number("er_total_loss"), abs=1e-5)
+    assert float(loss.detach()) == pytest.approx(number("er_total_loss"), abs=1e-5)
 
 
 def test_two_steps_of_adam():
@@ -208,3 +207,46 @@ def test_herding(case: int):
     found = order[order >= 0].tolist()
     assert found == ARRAYS["herd_order"][case][: int(selected)].tolist()
     assert math.isclose(len(found), selected)
+
+
+def test_fisher_information():
+    made = model()
+    prefixes = first_prefixes(5)
+
+    matters = fisher(made, prefixes, KNOWN)
+
+    for name in golden_names():
+        ours = matters[place_of(name)]
+        tolerance = {"atol": 1e-6, "rtol": 0.0} if name.endswith(".bk") else {"atol": 2e-5, "rtol": 1e-4}
+        torch.testing.assert_close(ours, as_ours(name, array(f"fisher.{name}")), **tolerance, msg=name)
+
+
+def test_the_held_loss_and_its_gradient():
+    made = model()
+    matters = fisher(made, first_prefixes(5), KNOWN)
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.mul_(number("ewc_prev_scale"))
+    loss_of = held(matters, number("ewc_lambda"), made)
+    made.load_state_dict(model().state_dict())
+
+    loss = loss_of(made, KNOWN, history("seq"), history("label"))
+    loss.backward()
+
+    assert float(loss.detach()) == pytest.approx(number("ewc_total_loss"), abs=1e-4)
+    for name in golden_names():
+        if name.endswith(".bk"):
+            continue
+        moved = (1 - number("ewc_prev_scale")) * array(f"param.{name}")
+        pull = number("ewc_lambda") * array(f"fisher.{name}") * moved
+        wanted = as_ours(name, array(f"ce_grad.{name}") + pull)
+        gradient = dict(made.named_parameters())[place_of(name)].grad
+        torch.testing.assert_close(gradient, wanted, atol=1e-4, rtol=1e-4, msg=name)
+
+
+def first_prefixes(n: int) -> Prefixes:
+    sessions = array("sessions")[:n]
+    length = (sessions >= 0).sum(1)
+    items = torch.cat([row[:end] for row, end in zip(sessions, length, strict=True)]) - 1
+    first = length.cumsum(0) - length
+    return Prefixes(items, first, first + length - 1)

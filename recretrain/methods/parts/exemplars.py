@@ -96,7 +96,7 @@ def herding(candidates: Candidates, quota: Tensor, generator: torch.Generator) -
 
 
 def herd(features: Tensor, there: Tensor, wanted: Tensor) -> Tensor:
-    """Which candidates of many labels herding picks, all labels step by step together.  # [G, n, d], [G, n], [G] -> [G, n]
+    """Which candidates of many labels herding picks, all labels step by step.  # [G, n, d], [G, n], [G] -> [G, n]
 
     Unit features, mu their mean; w starts as mu; each step picks argmax <w, feature> among all candidates, also those
     picked before, and adds mu - the pick to w. A repeated pick uses up a step; at `wanted` picks or 1.1 x as many steps
@@ -140,7 +140,7 @@ def smallest_loss(candidates: Candidates, quota: Tensor, generator: torch.Genera
 
 
 def loss_as_released(candidates: Candidates, quota: Tensor, generator: torch.Generator) -> Tensor:
-    """One candidate of each label with a quota, at random: the released code ranks by one number for all (spec i, 1)."""
+    """One candidate of each label with a quota, at random: the released code ranks by a single number (spec i, 1)."""
     return at_random(candidates, quota.clamp(max=1), generator)
 
 
@@ -155,8 +155,7 @@ SELECTIONS: dict[str, Selection] = {
 
 def _multinomial(shares: Tensor, size: int, generator: torch.Generator) -> Tensor:
     seed = int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
-    drawn = np.random.default_rng(seed).multinomial(size, shares.numpy() / shares.numpy().sum())
-    return torch.from_numpy(drawn)
+    return torch.from_numpy(np.random.RandomState(seed).multinomial(size, shares.numpy()))
 
 
 def _smallest(values: Tensor, label: Tensor, quota: Tensor) -> Tensor:
