@@ -19,7 +19,7 @@ from recretrain.evaluation.metrics import mrr, recall
 from recretrain.methods.ader import adaptive, distilled, replayed
 from recretrain.methods.ewc import fisher, held
 from recretrain.methods.next_item import cross_entropy_of
-from recretrain.methods.parts.exemplars import herding_order
+from recretrain.methods.parts.exemplars import equal, herding_order, proportional
 
 ARRAYS = np.load(Path(__file__).parent / "ader.npz")
 FORWARD = {"atol": 1e-5, "rtol": 1e-5}
@@ -250,3 +250,13 @@ def first_prefixes(n: int) -> Prefixes:
     items = torch.cat([row[:end] for row, end in zip(sessions, length, strict=True)]) - 1
     first = length.cumsum(0) - length
     return Prefixes(items, first, first + length - 1)
+
+
+def test_quotas_of_the_release(monkeypatch: pytest.MonkeyPatch):
+    """Its draw is NumPy's legacy one; ours takes the seed of it from the task's generator."""
+    size, seed = (int(number) for number in ARRAYS["quota_N_seed"])
+    count = array("quota_label_count")
+    monkeypatch.setattr(torch, "randint", lambda *_, **__: torch.tensor([seed]))
+
+    assert torch.equal(proportional(count, size, torch.Generator()), array("quota_prop"))
+    assert torch.equal(equal(count, size, torch.Generator()), array("quota_equal"))

@@ -1,0 +1,107 @@
+"""How sessions become batches, what is held out, and what a stream of exemplars brings to each step."""
+
+from itertools import islice
+
+import torch
+from contract import CPU, learn, maker, stream_of, tasks
+
+from recretrain.data.prefixes import prefixes_of
+from recretrain.data.stream import Interactions
+from recretrain.methods.ader import exemplar_stream
+from recretrain.methods.next_item import PrefixBatches
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def sessions(lengths: list[int]):
+    session = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
+    return prefixes_of(Interactions(session, torch.arange(sum(lengths))))
+
+
+def test_an_epoch_takes_every_prefix_once():
+    batches = PrefixBatches(sessions([3, 4, 2]), 4, 50, generator(), [])
+
+    epoch = list(batches)
+
+    assert len(batches) == 2
+    assert sorted(label for _, labels in epoch for label in labels.tolist()) == [1, 2, 4, 5, 6, 8]
+    assert [labels.tolist() for _, labels in batches] != [labels.tolist() for _, labels in epoch]
+
+
+def test_a_session_of_one_click_counts_as_an_entry_and_trains_nothing():
+    batches = PrefixBatches(sessions([1, 1, 1, 2]), 2, 50, generator(), [])
+
+    assert len(batches) == 2
+    assert [labels.tolist() for _, labels in batches] == [[4]]
+
+
+def test_exemplars_come_in_equal_parts_and_begin_anew_when_used_up():
+    exemplars = sessions([8])  # seven entries
+
+    stream = exemplar_stream(exemplars, 50, [torch.arange(7)], generator())(3)
+    parts = [part.tolist() for _, _, part in islice(stream, 8)]
+
+    assert [len(part) for part in parts] == [2, 2, 2, 1, 2, 2, 2, 1]
+    for round_ in (parts[:4], parts[4:]):
+        assert {entry for part in round_ for entry in part} == set(range(7))
+
+
+def test_a_tenth_of_the_prefixes_is_held_out(tmp_path):
+    method = maker("session_fine_tune")()
+    prefixes = sessions([101])
+
+    train, held_out = method._split(prefixes, generator())
+
+    assert (len(train), len(held_out)) == (90, 10)
+    assert sorted(train.labels.tolist() + held_out.labels.tolist()) == prefixes.labels.tolist()
+
+
+def test_only_the_soft_max_of_known_items_moves_the_table(tmp_path):
+    """Items that have not appeared keep their first weights, as if they were not there."""
+    parts = [([0, 0, 1, 1, 2, 2] * 3, [0, 1, 2, 3, 4, 5] * 3), *[([0, 0, 1, 1], [1, 2, 3, 4])] * 6]
+    method = maker("session_fine_tune")()
+    first = method.model.item.detach().clone()
+
+    for task in tasks(stream_of(tmp_path / "s", parts)):
+        learn(method, task)
+
+    assert method.known == 6
+    assert torch.equal(method.model.item[6:], first[6:])
+    assert not torch.equal(method.model.item[:6], first[:6])
+
+
+def test_with_inputs_of_the_past_a_history_goes_on_over_the_border(tmp_path):
+    parts = [([0, 1], [0, 1]), ([0, 1], [2, 3]), *[([0, 1], [4, 5])] * 5]
+    (_, task, *_) = tasks(stream_of(tmp_path / "s", parts))  # learns period 2
+
+    across = maker("session_fine_tune", inputs="past")()._prefixes(task)
+    within = maker("session_fine_tune")()._prefixes(task)
+
+    assert across.histories(9).tolist() == [[0, 2], [1, 3]]
+    assert across.labels.tolist() == [4, 5]
+    assert within.with_input().labels.tolist() == []
+
+
+def test_the_best_weights_are_served_not_the_last(tmp_path, monkeypatch):
+    measured = iter([0.5, 0.1, 0.1])
+    method = maker("session_fine_tune", epochs=3, patience=9)()
+    monkeypatch.setattr(method, "_recall", lambda test, fit: next(measured))
+    weights = []
+    task = tasks(stream_of(tmp_path / "s"))[0]
+    original = method.stopping.__class__.__call__
+
+    def watched(self, model, optimizer, *, epoch, measure):
+        def noted():
+            epoch()
+            weights.append(model.item.detach().clone())
+
+        return original(self, model, optimizer, epoch=noted, measure=measure)
+
+    monkeypatch.setattr(method.stopping.__class__, "__call__", watched)
+    learn(method, task)
+
+    assert len(weights) == 3
+    assert torch.equal(method.model.item, weights[0])
+    assert method.model.device == CPU
