@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from recretrain.backbones.mf import MF
+from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.data.stream import Interactions, TestSet
 from recretrain.methods.objectives import log_loss
 
@@ -108,3 +109,49 @@ def rank_catalogue(mf: MF, test: TestSet, had: Mapping[int, list[int]], ks: Sequ
         best = torch.topk(scores, max(ks)).indices
         figures.add(best == label)
     return figures.sums
+
+
+SequenceLoss = Callable[[Tensor, Tensor, Tensor], Tensor]  # states [B, T, d], item table [I + 1, d], labels [B] -> []
+
+
+def every_position(states: Tensor, table: Tensor, label: Tensor) -> Tensor:
+    """Logits of all items at every position, though only the last one has a label."""
+    wanted = torch.full(states.shape[:2], -100)
+    wanted[:, -1] = label
+    logits = states @ table[1:].T
+    return nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten())
+
+
+def last_position(states: Tensor, table: Tensor, label: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(states[:, -1] @ table[1:].T, label)
+
+
+class PaddedTraining:
+    """A transformer over whole padded rows, an embedding with dense gradients, plain Adam."""
+
+    def __init__(self, items: int, size: int, longest: int, loss: SequenceLoss) -> None:
+        self._table = nn.Embedding(items + 1, size, padding_idx=0)
+        self._position = nn.Parameter(torch.zeros(longest, size))
+        layer = nn.TransformerEncoderLayer(size, 1, size, dropout=0.3, batch_first=True, norm_first=True)
+        self._encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self._later = nn.Transformer.generate_square_subsequent_mask(longest)
+        self._loss = loss
+        weights = [*self._table.parameters(), self._position, *self._encoder.parameters()]
+        self._adam = torch.optim.Adam(weights, lr=5e-4)
+
+    def step(self, history: Tensor, label: Tensor) -> None:
+        """`history`: -1 before the first item.  # [B, longest], [B]"""
+        states = self._encoder(self._table(history + 1) + self._position, mask=self._later, is_causal=True)
+        self._adam.zero_grad()
+        self._loss(states, self._table.weight, label).backward()  # type: ignore[no-untyped-call]
+        self._adam.step()
+
+
+@torch.no_grad()
+def rank_by_sorting(model: SequenceBackbone, history: Tensor, label: Tensor) -> list[int]:
+    """Row by row: score every item, sort, look for the label."""
+    ranks = []
+    for row, wanted in zip(history, label, strict=True):
+        scores = model.output @ model.encode(row.unsqueeze(0))[0]
+        ranks.append(int((torch.argsort(scores, descending=True) == wanted).nonzero()))
+    return ranks

@@ -89,7 +89,7 @@ def test_groups_mark_ids_unseen_before_the_tested_period(tmp_path):
         ({"first_test": 9}, "schedule.first_test=9 but tiny has periods 0..8"),
         ({"warm_up": "never"}, "schedule.warm_up=never: give start, tests or a number"),
         ({"start": 0}, "warm-up block of 0 periods"),
-        ({"start": 5}, "must hold at least one and end before schedule.first_test=5"),
+        ({"start": 6}, "must hold at least one and end before schedule.first_test=5"),
         ({"last_test": 4}, "schedule.last_test=4 ends the run before"),
         ({"choosing": -1}, "schedule.choosing=-1 must be 0 or more"),
     ],

@@ -1,0 +1,178 @@
+"""CPU seconds of a step, of ranking and of choosing exemplars at DIGINETICA's size, beside padded and sorted ways.
+
+Sessions are drawn: lengths as in DIGINETICA (spec b: 4.1 items before the label on average), 43,105 items.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from benchmarks import plain
+from benchmarks.measure import Line, cpu_seconds, faster
+from recretrain.backbones.ader_sasrec import AderSASRec
+from recretrain.backbones.tables import TensorFlowAdam
+from recretrain.data.prefixes import Prefixes, prefixes_of
+from recretrain.data.schedule import Task
+from recretrain.data.stream import Interactions, Past, Period, TestSet
+from recretrain.engine.fitter import Fitter
+from recretrain.engine.runner import state_of
+from recretrain.evaluation.evaluator import half_ranks
+from recretrain.methods.ader import ADER
+from recretrain.methods.next_item import PrefixBatches, cross_entropy_of
+from recretrain.methods.parts.exemplars import Candidates, herding, proportional
+from recretrain.methods.replay import representations
+
+CPU = torch.device("cpu")
+ITEMS, SIZE, LONGEST, BATCH = 43_105, 150, 50, 256
+CLICKS, EXEMPLARS = 57_000, 30_000  # of a late week; kept from cycle to cycle
+
+
+def lines() -> Iterator[Line]:
+    yield step_against("logits at every position", plain.every_position, asked=9, repetitions=1)
+    yield step_against("logits at the last position", plain.last_position, asked=2, repetitions=3)
+    yield ranking()
+    yield selection()
+    yield state()
+
+
+class Training:
+    """Our way: grouped by length, the soft-max a block of items at a time, gradients written into the table."""
+
+    def __init__(self) -> None:
+        self.model = backbone().train()
+        self.adam = TensorFlowAdam(list(self.model.parameters()), learning_rate=5e-4)
+        self.batches = itertools.cycle(PrefixBatches(sessions(), BATCH, LONGEST, generator(), []))
+
+    def step(self) -> None:
+        history, label = next(self.batches)
+        self.adam.zero_grad()
+        cross_entropy_of(self.model, ITEMS, history, label).backward()  # type: ignore[no-untyped-call]
+        self.adam.step()
+
+
+def step_against(what: str, loss: plain.SequenceLoss, *, asked: float, repetitions: int) -> Line:
+    ours, padded = Training(), plain.PaddedTraining(ITEMS, SIZE, LONGEST, loss)
+    batches = PrefixBatches(sessions(), BATCH, LONGEST, generator(), [])
+    history, label = next(iter(batches))
+    full = nn.functional.pad(history, (LONGEST - history.shape[1], 0), value=-1)
+    steps = 8
+
+    def several() -> None:
+        for _ in range(steps):
+            ours.step()
+
+    line = faster(
+        f"a step of {BATCH} prefixes, {ITEMS} items, against one padded to {LONGEST}, {what}",
+        several,
+        lambda: [padded.step(full, label) for _ in range(repetitions)],
+        asked=asked,
+        repetitions=1,
+    )
+    ratio = line.figure * steps / repetitions
+    return Line(line.what, f"{line.ours} / {steps}", f"{line.compared} / {repetitions}", ratio, asked)
+
+
+def ranking() -> Line:
+    model, prefixes = backbone().eval(), sessions().at(torch.arange(4000))
+    history = prefixes.histories(LONGEST)
+    test = TestSet(
+        1,
+        torch.zeros_like(prefixes.stop),
+        prefixes.labels,
+        catalogue=torch.arange(ITEMS),
+        context={"history": history.to(torch.int32)},
+    )
+    some = 200
+    line = faster(
+        "ranking prefixes among all items, against a full sort a row",
+        lambda: half_ranks(model, test, CPU),
+        lambda: plain.rank_by_sorting(model, history[:some], prefixes.labels[:some]),
+        asked=8,
+        repetitions=3,
+    )
+    return Line(
+        line.what, f"{line.ours} / {len(test)}", f"{line.compared} / {some}", line.figure * len(test) / some, line.asked
+    )
+
+
+def selection() -> Line:
+    model, prefixes = backbone().eval(), sessions()
+    history = prefixes.histories(LONGEST)
+    candidates = Candidates(
+        prefixes, features=lambda: representations(model, history), losses=lambda: torch.zeros(len(prefixes))
+    )
+    count = torch.bincount(prefixes.labels, minlength=ITEMS)
+    quota = torch.minimum(proportional(count, EXEMPLARS, generator()), count)
+    seconds = cpu_seconds(lambda: herding(candidates, quota, generator()))
+    what = f"choosing {EXEMPLARS} exemplars of {len(prefixes)} candidates: seconds"
+    return Line(what, f"{seconds:.1f} s", "", seconds, 10, at_least=False)
+
+
+def state() -> Line:
+    method, period = ader(), week(0)
+    method.update(Task(0, period, Past([]), dict), Fitter(CPU, generator(), "32-true"))
+    file = io.BytesIO()
+    torch.save(state_of(method), file)
+    megabytes = len(file.getvalue()) / 1e6
+    return Line("state kept after a cycle of ADER: MB", f"{megabytes:.0f} MB", "", megabytes, 150, at_least=False)
+
+
+def cycles() -> None:
+    """Two cycles of one epoch each, the second with exemplars and a teacher."""
+    method = ader()
+    for index in (0, 1):
+        past = Past([lambda: week(0)]) if index else Past([])
+        method.update(Task(index, week(index), past, dict), Fitter(CPU, generator(), "32-true"))
+
+
+def ader() -> ADER:
+    return ADER(
+        backbone=backbone(),
+        learns="new",
+        inputs="period",
+        start="warm",
+        adam="carried",
+        learning_rate=5e-4,
+        batch_size=BATCH,
+        epochs=1,
+        patience=5,
+        validation=0.1,
+        validation_k=20,
+        exemplars=EXEMPLARS,
+        quotas="proportional",
+        selection="herding",
+        distil=True,
+        weight=0.8,
+        weight_adapts=True,
+    )
+
+
+def backbone() -> AderSASRec:
+    torch.manual_seed(0)
+    return AderSASRec(n_users=1, n_items=ITEMS, embedding_size=SIZE, blocks=2, longest=LONGEST, dropout=0.3)
+
+
+def week(index: int) -> Period:
+    return Period(index, str(index), lambda: clicks(index))
+
+
+def sessions() -> Prefixes:
+    return prefixes_of(clicks(0)).with_input()
+
+
+def clicks(seed: int) -> Interactions:
+    """Sessions of 2 clicks and more, about 4.8 on average, and some items far more often than others."""
+    numbers = generator(seed)
+    length = 2 + torch.empty(CLICKS).geometric_(0.26, generator=numbers).long() - 1
+    length = length[: int((length.cumsum(0) <= CLICKS).sum())]
+    item = (torch.rand(int(length.sum()), generator=numbers) ** 2 * ITEMS).long()
+    return Interactions(torch.repeat_interleave(length), item)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
