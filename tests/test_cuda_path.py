@@ -4,11 +4,22 @@ Tensors of another device without storage (`meta`) refuse to mix with the CPU's,
 tensors that claim to be on `cuda` would be nearer the thing, but a torch built without CUDA refuses to index them.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from contract import CPU, maker, stream_of, tasks
+from torch.overrides import TorchFunctionMode
+from torch.utils._device import _device_constructors
 
+from recretrain.backbones.ader_sasrec import AderSASRec
+from recretrain.backbones.caser import Caser
+from recretrain.backbones.gru4rec import GRU4Rec
 from recretrain.backbones.mf import MF
+from recretrain.backbones.sasrec import SASRec
+from recretrain.backbones.sequence import SequenceBackbone
+from recretrain.backbones.softmax import cross_entropy, distillation
 from recretrain.backbones.tables import DenseAdam
 from recretrain.data.stream import Questions
 from recretrain.evaluation.evaluator import half_ranks
@@ -84,6 +95,78 @@ def test_a_tensor_left_on_the_cpu_is_found():
 
     with pytest.raises(RuntimeError, match="device"):
         objective.training_step(tuple(torch.zeros(6, dtype=torch.long) for _ in range(3)), 0)
+
+
+SIZES: dict[str, Any] = {"n_users": 20, "n_items": 30, "embedding_size": 8, "longest": 6, "dropout": 0.1}
+SEQUENCE: dict[str, Callable[[], SequenceBackbone]] = {
+    "ader_sasrec": lambda: AderSASRec(**SIZES, blocks=2),
+    "sasrec": lambda: SASRec(**SIZES, blocks=2, heads=2),
+    "gru4rec": lambda: GRU4Rec(**SIZES, hidden_size=12, layers=2, tied=True),
+    "untied_gru4rec": lambda: GRU4Rec(**SIZES, hidden_size=8, layers=1, tied=False),
+    "caser": lambda: Caser(**SIZES, horizontal=3, vertical=2),
+}
+sequences = pytest.mark.parametrize("name", SEQUENCE)
+
+
+@sequences
+def test_the_losses_of_a_sequence_backbone_step_on_the_device(name, elsewhere):
+    model = SEQUENCE[name]().train()
+    features = model.encode(torch.zeros(5, 6, dtype=torch.long))  # groups of like length need values
+
+    loss = cross_entropy(features, model.output, torch.zeros(5, dtype=torch.long), 30)
+    loss = loss + distillation(features, model.output, torch.zeros(5, 8), torch.zeros(20, 8))
+    loss.backward()
+
+    assert loss.device == OTHER
+    assert {parameter.grad.device for parameter in model.parameters()} == {OTHER}
+
+
+@sequences
+def test_a_sequence_backbone_scores_candidates_where_it_is(name, elsewhere, monkeypatch):
+    model = SEQUENCE[name]().eval()
+    monkeypatch.setattr(model, "represent", model.encode)
+    context = {"history": torch.zeros(5, 6, dtype=torch.long)}
+
+    scores = model.score(
+        Questions(torch.zeros(5, dtype=torch.long), torch.zeros(5, 9, dtype=torch.long), None, context)
+    )
+
+    assert scores.device == OTHER
+    assert scores.shape == (5, 9)
+
+
+class EveryNewTensorIsPlaced(TorchFunctionMode):
+    """What `meta` cannot run, for want of values, runs on the CPU: a tensor made without a device would stay there."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function in _device_constructors() and (kwargs or {}).get("device") is None:
+            raise AssertionError(f"torch.{function.__name__} is not told on which device")
+        return function(*args, **(kwargs or {}))
+
+
+@sequences
+def test_groups_of_like_length_and_the_catalogue_leave_nothing_on_the_cpu(name):
+    model = SEQUENCE[name]().train()
+    history = torch.tensor([[-1] * (6 - length) + [0] * length for length in range(7)])
+    label, user, candidates = (
+        torch.zeros(7, dtype=torch.long),
+        torch.zeros(7, dtype=torch.long),
+        torch.ones(7, 3).long(),
+    )
+    catalogues = torch.arange(20), torch.arange(1, 20)
+
+    with EveryNewTensorIsPlaced():
+        cross_entropy(model.represent(history), model.output, label, 30).backward()
+        for offered in catalogues:
+            assert model.score(Questions(user, None, offered, {"history": history})).shape == (7, len(offered))
+        assert model.score(Questions(user, candidates, None, {"history": history})).shape == (7, 3)
+
+
+def test_a_tensor_made_without_a_device_is_found():
+    with EveryNewTensorIsPlaced():
+        assert torch.arange(3, device=CPU).sum() == 3
+        with pytest.raises(AssertionError, match="arange"):
+            torch.arange(3)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -1,0 +1,61 @@
+"""Caser (Tang & Wang, WSDM 2018): the last items are an image; filters look for patterns across and along it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recretrain.backbones.sequence import SequenceBackbone
+from recretrain.backbones.tables import take
+
+
+class Caser(SequenceBackbone):
+    """The paper's convolutions and fully connected layer; missing items are rows of zeros.
+
+    Left out are the user's embedding, which the paper appends to the result, and a bias for each item: a score is a
+    dot product with what the history alone gives. Weights are drawn as in graytowne/caser_pytorch.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_users: int,
+        n_items: int,
+        embedding_size: int,
+        horizontal: int,
+        vertical: int,
+        longest: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.longest = longest
+        self.dropout = dropout
+        self.item = nn.Parameter(torch.empty(n_items, embedding_size))
+        self.output = nn.Parameter(torch.empty(n_items, embedding_size))
+        heights = range(1, longest + 1)
+        self.horizontal = nn.ModuleList(nn.Conv1d(embedding_size, horizontal, height) for height in heights)
+        self.vertical = nn.Conv1d(longest, vertical, 1)  # a weighted sum of the items for each filter
+        found = horizontal * longest + vertical * embedding_size
+        self.together = nn.Linear(found, embedding_size)
+        self.draw(None)
+
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator | None) -> None:
+        for table in (self.item, self.output):
+            table.normal_(0.0, 1 / table.shape[1], generator=generator)
+        for layer in (*self.horizontal, self.vertical, self.together):
+            assert isinstance(layer, nn.Conv1d | nn.Linear)
+            assert layer.bias is not None
+            bound = layer.weight[0].numel() ** -0.5  # PyTorch's default, which takes no generator
+            layer.weight.uniform_(-bound, bound, generator=generator)
+            layer.bias.uniform_(-bound, bound, generator=generator)
+
+    def encode(self, history: Tensor) -> Tensor:
+        items = take(self.item, history.clamp(min=0).reshape(-1)).view(*history.shape, -1)
+        items = items * (history >= 0).unsqueeze(2)
+        image = F.pad(items, (0, 0, self.longest - history.shape[1], 0))  # [B, longest, d]
+        across = image.transpose(1, 2)
+        patterns = [torch.relu(filters(across)).amax(2) for filters in self.horizontal]
+        found = torch.cat([self.vertical(image).flatten(1), *patterns], 1)
+        return torch.relu(self.together(F.dropout(found, self.dropout, self.training)))

@@ -1,0 +1,69 @@
+"""GRU4Rec (Hidasi et al., ICLR 2016; Hidasi & Karatzoglou, CIKM 2018): a history is the last state of a GRU."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recretrain.backbones.sequence import SequenceBackbone
+from recretrain.backbones.tables import take
+
+
+class GRU4Rec(SequenceBackbone):
+    """Weights are drawn as in the authors' code: Glorot-uniform, a matrix for each gate, and no biases.
+
+    Its scores have a bias for each item; a dot product has none, so here it is left out.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_users: int,
+        n_items: int,
+        embedding_size: int,
+        hidden_size: int,
+        layers: int,
+        tied: bool,
+        longest: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.longest = longest
+        self.dropout = dropout
+        self.item = nn.Parameter(torch.empty(n_items, embedding_size))
+        self.gru = nn.GRU(embedding_size, hidden_size, layers, batch_first=True)
+        needs_linear = tied and hidden_size != embedding_size
+        self.narrow = nn.Linear(hidden_size, embedding_size) if needs_linear else nn.Identity()
+        self.scored = None if tied else nn.Parameter(torch.empty(n_items, hidden_size))
+        self.draw(None)
+
+    @property
+    def output(self) -> nn.Parameter:  # type: ignore[override]
+        return self.item if self.scored is None else self.scored
+
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator | None) -> None:
+        for name, weight in self.named_parameters():
+            if weight.dim() == 1:
+                nn.init.zeros_(weight)
+                continue
+            for matrix in weight.chunk(3) if name.startswith("gru.") else (weight,):
+                nn.init.xavier_uniform_(matrix, generator=generator)
+
+    def encode(self, history: Tensor) -> Tensor:
+        history, last = _from_the_first(history)
+        items = take(self.item, history.reshape(-1)).view(*history.shape, -1)
+        states, _ = self.gru(F.dropout(items, self.dropout, self.training))
+        final: Tensor = self.narrow(states[torch.arange(len(history), device=history.device), last])
+        return final
+
+
+def _from_the_first(history: Tensor) -> tuple[Tensor, Tensor]:
+    """Histories with their first item in the first column, and the column of the last item; what stands behind it
+    is of no consequence, since a state does not depend on later items.  # [B, T] -> [B, T], [B]
+    """
+    width = history.shape[1]
+    padding = (history < 0).sum(1)
+    column = torch.arange(width, device=history.device) + padding.unsqueeze(1)
+    return history.gather(1, column.clamp(max=width - 1)), width - 1 - padding

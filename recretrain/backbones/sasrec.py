@@ -1,0 +1,109 @@
+"""SASRec (Kang & McAuley, ICDM 2018): what follows a history is found by attention from its last item.
+
+Where the sources differ:
+- residuals: the paper's equation, x + Dropout(g(LayerNorm(x))). Queries, keys and values all see LayerNorm(x), as
+  in pmixer/SASRec.pytorch with `norm_first`; the release (kang205/SASRec) adds to the normalised query instead and
+  leaves keys and values as they are, which is `ader_sasrec`.
+- the attention's output projection: pmixer's (`nn.MultiheadAttention`). The paper's one head has none.
+- from the release: item rows times sqrt(d), epsilon 1e-8 in the norms, Glorot-uniform weights, dropout of the
+  attention's shares.
+- positions are counted from the newest item, as in the paper's left-padded input; padding is not attended to.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recretrain.backbones.sequence import SequenceBackbone
+from recretrain.backbones.tables import take
+
+_EPSILON = 1e-8
+
+
+class SASRec(SequenceBackbone):
+    """The item table is tied with the scores; the last block computes the last position alone."""
+
+    def __init__(
+        self, *, n_users: int, n_items: int, embedding_size: int, blocks: int, heads: int, longest: int, dropout: float
+    ) -> None:
+        super().__init__()
+        if embedding_size % heads:
+            raise ValueError(f"backbone.heads={heads} must divide backbone.embedding_size={embedding_size}")
+        self.longest = longest
+        self.dropout = dropout
+        self.item = nn.Parameter(torch.empty(n_items, embedding_size))
+        self.position = nn.Parameter(torch.empty(longest, embedding_size))  # the last row is the newest item's
+        self.blocks = nn.ModuleList(Block(embedding_size, heads, dropout) for _ in range(blocks))
+        self.norm = nn.LayerNorm(embedding_size, eps=_EPSILON)
+        self.draw(None)
+
+    @property
+    def output(self) -> nn.Parameter:  # type: ignore[override]
+        return self.item
+
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator | None) -> None:
+        for table in (self.item, self.position):
+            nn.init.xavier_uniform_(table, generator=generator)
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            block.draw(generator)
+        self.norm.reset_parameters()
+
+    def encode(self, history: Tensor) -> Tensor:
+        items = take(self.item, history.clamp(min=0).reshape(-1)).view(*history.shape, -1)
+        h = math.sqrt(items.shape[2]) * items + self.position[-history.shape[1] :]
+        h = F.dropout(h, self.dropout, self.training)
+        hidden = _hidden(history)
+        for place, block in enumerate(self.blocks, start=1):
+            h = block(h, hidden, last_only=place == len(self.blocks))
+        last: Tensor = self.norm(h[:, -1])
+        return last
+
+
+class Block(nn.Module):
+    """Attention, then a point-wise network; the normalised input of each is what it sees, the input what it adds to."""
+
+    def __init__(self, size: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.heads = heads
+        self.before_attention, self.before_network = (nn.LayerNorm(size, eps=_EPSILON) for _ in range(2))
+        self.attention = nn.MultiheadAttention(size, heads, dropout, batch_first=True)
+        self.widen, self.narrow = (nn.Linear(size, size) for _ in range(2))
+
+    def draw(self, generator: torch.Generator | None) -> None:
+        projections = self.attention.in_proj_weight.chunk(3)  # of queries, keys and values, a matrix each
+        layers = (self.attention.out_proj, self.widen, self.narrow)
+        for weight in (*projections, *(layer.weight for layer in layers)):
+            nn.init.xavier_uniform_(weight, generator=generator)
+        for bias in (self.attention.in_proj_bias, *(layer.bias for layer in layers)):
+            nn.init.zeros_(bias)
+        for norm in (self.before_attention, self.before_network):
+            norm.reset_parameters()
+
+    def forward(self, h: Tensor, hidden: Tensor, *, last_only: bool) -> Tensor:
+        """`last_only`: the result is wanted for the last item alone.  # [B, T, d], [B, T, T] -> [B, T or 1, d]"""
+        seen = self.before_attention(h)
+        if last_only:
+            h, hidden = h[:, -1:], hidden[:, -1:]
+        h = h + F.dropout(self._attend(seen[:, -h.shape[1] :], seen, hidden), self.dropout, self.training)
+        wide = F.dropout(torch.relu(self.widen(self.before_network(h))), self.dropout, self.training)
+        return h + F.dropout(self.narrow(wide), self.dropout, self.training)
+
+    def _attend(self, query: Tensor, seen: Tensor, hidden: Tensor) -> Tensor:
+        mask = hidden.repeat_interleave(self.heads, 0)
+        found: Tensor = self.attention(query, seen, seen, attn_mask=mask, need_weights=False)[0]
+        return found
+
+
+def _hidden(history: Tensor) -> Tensor:
+    """What a position must not see: later items and padding, but for itself, lest a soft-max be empty.  # [B, T, T]"""
+    width = history.shape[1]
+    later = torch.ones(width, width, dtype=torch.bool, device=history.device).triu(1)
+    itself = torch.eye(width, dtype=torch.bool, device=history.device)
+    return (later | (history < 0).unsqueeze(1)) & ~itself

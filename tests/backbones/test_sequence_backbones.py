@@ -1,0 +1,360 @@
+"""What every sequence backbone promises, and what each computes, done again in the plainest way."""
+
+import math
+import sys
+from collections.abc import Callable
+from copy import deepcopy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+from recretrain.backbones.ader_sasrec import AderSASRec
+from recretrain.backbones.caser import Caser
+from recretrain.backbones.gru4rec import GRU4Rec
+from recretrain.backbones.sasrec import SASRec
+from recretrain.backbones.sequence import SequenceBackbone
+from recretrain.backbones.softmax import cross_entropy
+from recretrain.backbones.tables import TensorFlowAdam
+from recretrain.config import conf_dir
+from recretrain.data.stream import Questions
+
+ITEMS, KNOWN, LONGEST, SIZE = 30, 25, 6, 8
+SAME = {"atol": 1e-5, "rtol": 1e-5}
+Make = Callable[..., SequenceBackbone]
+
+
+def ader_sasrec(dropout: float = 0.0, n_items: int = ITEMS) -> AderSASRec:
+    return AderSASRec(
+        n_users=1, n_items=n_items, embedding_size=SIZE, blocks=2, longest=LONGEST, dropout=dropout
+    ).eval()
+
+
+def sasrec(dropout: float = 0.0, n_items: int = ITEMS, heads: int = 1, blocks: int = 2) -> SASRec:
+    return SASRec(
+        n_users=1,
+        n_items=n_items,
+        embedding_size=SIZE,
+        blocks=blocks,
+        heads=heads,
+        longest=LONGEST,
+        dropout=dropout,
+    ).eval()
+
+
+def two_headed_sasrec(dropout: float = 0.0, n_items: int = ITEMS) -> SASRec:
+    return sasrec(dropout, n_items, heads=2)
+
+
+def gru4rec(
+    dropout: float = 0.0, n_items: int = ITEMS, tied: bool = True, hidden: int = SIZE, layers: int = 1
+) -> GRU4Rec:
+    return GRU4Rec(
+        n_users=1,
+        n_items=n_items,
+        embedding_size=SIZE,
+        hidden_size=hidden,
+        layers=layers,
+        tied=tied,
+        longest=LONGEST,
+        dropout=dropout,
+    ).eval()
+
+
+def deep_gru4rec(dropout: float = 0.0, n_items: int = ITEMS) -> GRU4Rec:
+    return gru4rec(dropout, n_items, hidden=12, layers=2)
+
+
+def untied_gru4rec(dropout: float = 0.0, n_items: int = ITEMS) -> GRU4Rec:
+    return gru4rec(dropout, n_items, tied=False, hidden=10)
+
+
+def caser(dropout: float = 0.0, n_items: int = ITEMS) -> Caser:
+    return Caser(
+        n_users=1, n_items=n_items, embedding_size=SIZE, horizontal=3, vertical=2, longest=LONGEST, dropout=dropout
+    ).eval()
+
+
+MAKERS = [ader_sasrec, sasrec, two_headed_sasrec, gru4rec, deep_gru4rec, untied_gru4rec, caser]
+every = pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+def histories(rows: int = 20, known: int = KNOWN, shortest: int = 1) -> Tensor:
+    """Of every length."""
+    length = torch.arange(rows) % (LONGEST + 1 - shortest) + shortest
+    column = torch.arange(LONGEST, 0, -1)
+    return torch.where(column <= length.unsqueeze(1), torch.randint(known, (rows, LONGEST)), -1)
+
+
+def items_of(row: Tensor) -> Tensor:
+    return row[row >= 0]
+
+
+def test_every_sequence_backbone_of_conf_is_tested_here():
+    targets = {str(OmegaConf.load(path)["_target_"]) for path in (conf_dir() / "backbone").glob("*.yaml")}
+    tested = {f"{type(make()).__module__}.{type(make()).__name__}" for make in MAKERS}
+
+    assert targets - tested == {"recretrain.backbones.mf.MF", "recretrain.backbones.item_scores.ItemScores"}
+
+
+@every
+def test_a_history_gives_the_same_alone_without_padding_and_among_others(make: Make):
+    model, history = make(), histories()
+
+    together = model.represent(history)
+    padded = model.encode(history)
+    alone = torch.cat([model.encode(items_of(row).unsqueeze(0)) for row in history])
+
+    assert together.shape == (len(history), model.output.shape[1])
+    torch.testing.assert_close(padded, alone, **SAME)
+    torch.testing.assert_close(together, alone, **SAME)
+
+
+@every
+def test_only_the_last_items_matter(make: Make):
+    model, history = make(), histories()
+    longer = torch.cat([torch.randint(KNOWN, (len(history), 3)), history.clamp(min=0)], 1)
+
+    torch.testing.assert_close(model.represent(longer), model.represent(longer[:, 3:]), **SAME)
+
+
+@every
+def test_every_item_that_is_looked_at_matters(make: Make):
+    model = make()
+    history = torch.arange(LONGEST).unsqueeze(0)
+    before = model.encode(history)
+
+    for place in range(LONGEST):
+        other = history.clone()
+        other[0, place] = KNOWN - 1
+        assert not torch.allclose(model.encode(other), before, atol=1e-7), f"column {place}"
+
+
+@every
+def test_an_empty_history_is_zero_and_disturbs_nobody(make: Make):
+    model, history = make(), histories(shortest=0)
+    empty = (history >= 0).sum(1) == 0
+
+    features = model.represent(history)
+
+    assert int(empty.sum()) == 3
+    assert not features[empty].any()
+    torch.testing.assert_close(features[~empty], model.represent(history[~empty]), **SAME)
+
+
+@every
+@pytest.mark.parametrize("known", [KNOWN, ITEMS])
+def test_gradients_are_those_of_plain_autograd(make: Make, known: int, monkeypatch: pytest.MonkeyPatch):
+    model, plain = make(), make()
+    plain.load_state_dict(model.state_dict())
+    history, label = histories(40), torch.randint(KNOWN, (40,))
+    train = model.train(), plain.train()
+
+    loss = cross_entropy(train[0].represent(history), model.output, label, known)
+    loss.backward()
+    monkeypatch.setattr(sys.modules[type(model).__module__], "take", lambda table, index: table[index])
+    expected = F.cross_entropy(train[1].represent(history) @ plain.output[:known].T, label)
+    expected.backward()
+
+    torch.testing.assert_close(loss, expected, **SAME)
+    wanted = dict(plain.named_parameters())
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        torch.testing.assert_close(parameter.grad, wanted[name].grad, atol=1e-6, rtol=1e-4, msg=name)
+        if not name.endswith("key.bias"):  # which moves all scores of a query alike
+            assert float(parameter.grad.abs().max()) > 1e-5, f"{name} gets no gradient"
+
+
+@every
+def test_a_later_item_gets_a_gradient_only_from_the_loss(make: Make):
+    model = make()
+
+    model.represent(histories()).sum().backward()
+
+    for table in (model.item, model.output):
+        assert table.grad is None or not table.grad[KNOWN:].any()
+
+
+@every
+def test_weights_are_drawn_anew_and_the_same_from_the_same_generator(make: Make):
+    model, other = make(), make()
+    before = deepcopy(model.state_dict())
+    for parameter in model.parameters():
+        parameter.data.add_(1.0)
+
+    model.draw(torch.Generator().manual_seed(1))
+    other.draw(torch.Generator().manual_seed(1))
+
+    drawn = model.state_dict()
+    for name, weight in other.state_dict().items():
+        assert torch.equal(drawn[name], weight), name
+        assert torch.isfinite(weight).all(), name
+        assert weight.dim() == 1 or not torch.equal(weight, before[name]), f"{name} was not drawn again"
+
+
+@every
+def test_the_global_generator_is_left_alone_where_one_is_given(make: Make):
+    model = make()
+    before = torch.get_rng_state()
+
+    model.draw(torch.Generator().manual_seed(1))
+
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@every
+def test_dropout_works_in_training_only(make: Make):
+    model, history = make(dropout=0.5), histories()
+
+    assert torch.equal(model.represent(history), model.represent(history))
+    model.train()
+    assert not torch.allclose(model.represent(history), model.represent(history))
+
+
+@every
+def test_candidates_and_catalogue_are_scored_alike(make: Make):
+    model, history = make(), histories(shortest=0)
+    user = torch.zeros(len(history), dtype=torch.long)
+    candidates = torch.stack([torch.randperm(KNOWN)[:9] for _ in history])
+    some = torch.arange(0, KNOWN, 2)
+
+    def scores(offered: Tensor | None, catalogue: Tensor | None) -> Tensor:
+        return model.score(Questions(user, offered, catalogue, {"history": history}))
+
+    full = scores(None, torch.arange(KNOWN))
+    expected = model.represent(history) @ model.output[:KNOWN].T
+
+    torch.testing.assert_close(full, expected.detach(), **SAME)
+    torch.testing.assert_close(scores(candidates, None), full.gather(1, candidates), **SAME)
+    torch.testing.assert_close(scores(None, some), full[:, some], **SAME)
+
+
+@every
+def test_it_learns_that_an_item_is_followed_by_the_next(make: Make):
+    model = make(n_items=20)
+    adam = TensorFlowAdam(list(model.parameters()), learning_rate=0.03)
+    history = (torch.arange(60).unsqueeze(1) + torch.arange(LONGEST)) % 20
+    history = torch.where(histories(60, known=1) < 0, -1, history)
+    label = (history[:, -1] + 1) % 20
+
+    for _ in range(60):
+        adam.zero_grad()
+        cross_entropy(model.train().encode(history), model.output, label, 20).backward()
+        adam.step()
+    found = model.eval().represent(history) @ model.output.T
+
+    assert float((found.argmax(1) == label).float().mean()) > 0.95
+
+
+def plain_sasrec(model: SASRec, history: Tensor) -> Tensor:
+    """Every position of every block, over the whole left-padded history."""
+    there = history >= 0
+    causal = torch.ones(LONGEST, LONGEST, dtype=torch.bool).tril()
+    seen = (causal & there.unsqueeze(1)) | torch.eye(LONGEST, dtype=torch.bool)
+    x = model.item[history.clamp(min=0)] * math.sqrt(SIZE) + model.position
+    for block in model.blocks:
+        normed = block.before_attention(x)
+        projected = normed @ block.attention.in_proj_weight.T + block.attention.in_proj_bias
+        q, k, v = (part.unflatten(2, (block.heads, -1)).transpose(1, 2) for part in projected.split(SIZE, 2))
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=seen.unsqueeze(1))
+        x = x + block.attention.out_proj(found.transpose(1, 2).flatten(2))
+        x = x + block.narrow(torch.relu(block.widen(block.before_network(x))))
+    return F.layer_norm(x[:, -1], (SIZE,), model.norm.weight, model.norm.bias, 1e-8)
+
+
+def shaken(model: nn.Module) -> nn.Module:
+    """Biases and gains too are other than at the start."""
+    for parameter in model.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    return model
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+@pytest.mark.parametrize("learning", [False, True])
+def test_sasrec_is_the_plain_computation(heads: int, blocks: int, learning: bool):
+    model, history = shaken(sasrec(heads=heads, blocks=blocks)), histories(30)
+
+    with torch.set_grad_enabled(learning):
+        ours = model.train(learning).represent(history)
+        expected = plain_sasrec(model, history)
+
+    torch.testing.assert_close(ours, expected, **SAME)
+
+
+def test_sasrec_says_which_heads_do_not_fit():
+    with pytest.raises(ValueError, match="heads=3 must divide"):
+        sasrec(heads=3)
+
+
+def plain_gru(model: GRU4Rec, items: Tensor) -> Tensor:
+    """Cell by cell, layer by layer."""
+    steps = [model.item[item].unsqueeze(0) for item in items]
+    for layer in range(model.gru.num_layers):
+        cell = nn.GRUCell(model.gru.input_size if layer == 0 else model.gru.hidden_size, model.gru.hidden_size)
+        cell.load_state_dict({name: getattr(model.gru, f"{name}_l{layer}") for name in cell.state_dict()})
+        state = torch.zeros(1, model.gru.hidden_size)
+        steps = [state := cell(step, state) for step in steps]
+    return steps[-1]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "tied", "narrows"), [(SIZE, True, False), (12, True, True), (SIZE, False, False), (12, False, False)]
+)
+def test_gru4rec_is_a_loop_of_cells(hidden: int, tied: bool, narrows: bool):
+    model, history = shaken(gru4rec(hidden=hidden, tied=tied, layers=2)), histories()
+
+    states = torch.cat([plain_gru(model, items_of(row)) for row in history])
+    expected = states @ model.narrow.weight.T + model.narrow.bias if narrows else states
+
+    torch.testing.assert_close(model.represent(history), expected, **SAME)
+    assert (model.output is model.item) == tied
+    assert model.output.shape == (ITEMS, SIZE if tied else hidden)
+
+
+def plain_caser(model: Caser, items: Tensor) -> Tensor:
+    """Window by window."""
+    image = torch.zeros(LONGEST, SIZE)
+    image[LONGEST - len(items) :] = model.item[items]
+    found = []
+    for weights, bias in zip(model.vertical.weight[:, :, 0], model.vertical.bias, strict=True):
+        found.append(sum(w * row for w, row in zip(weights, image, strict=True)) + bias)
+    for height, filters in enumerate(model.horizontal, start=1):
+        for weights, bias in zip(filters.weight, filters.bias, strict=True):
+            windows = [image[top : top + height] for top in range(LONGEST - height + 1)]
+            values = [torch.relu((weights.T * window).sum() + bias) for window in windows]
+            found.append(torch.stack(values).max().unsqueeze(0))
+    return torch.relu(model.together.weight @ torch.cat(found) + model.together.bias)
+
+
+def test_caser_is_a_loop_over_windows():
+    model, history = shaken(caser()), histories()
+
+    expected = torch.stack([plain_caser(model, items_of(row)) for row in history])
+
+    torch.testing.assert_close(model.represent(history), expected, **SAME)
+
+
+def test_caser_scores_against_a_table_of_its_own():
+    model = caser()
+
+    assert model.output is not model.item
+    assert model.output.shape == (ITEMS, SIZE)
+
+
+def test_weights_start_as_their_sources_say():
+    n = 4000
+    glorot, gate = math.sqrt(6 / (n + SIZE)), math.sqrt(6 / (2 * SIZE))
+
+    for model in (sasrec(n_items=n), gru4rec(n_items=n)):
+        assert 0.99 * glorot < float(model.item.detach().abs().max()) <= glorot
+    for weight in (gru4rec().gru.weight_hh_l0, sasrec().blocks[0].attention.in_proj_weight):
+        assert 0.95 * gate < float(weight.detach().abs().max()) <= gate
+    assert float(caser(n_items=n).item.detach().std()) == pytest.approx(1 / SIZE, rel=0.05)

@@ -1,0 +1,199 @@
+"""Soft-max losses and the optimiser beside plain autograd and formulas worked by hand."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recretrain.backbones import softmax
+from recretrain.backbones.softmax import cross_entropy, distillation
+from recretrain.backbones.tables import DenseAdam, TensorFlowAdam, gradient_of, take
+
+ROWS, ITEMS, KNOWN, OLD, SIZE = 12, 40, 33, 17, 5
+NEAR = {"atol": 1e-6, "rtol": 1e-5}
+blocks = pytest.mark.parametrize("block", [1, 7, KNOWN, 2048])
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+def leaf(*shape: int, scale: float = 1.0) -> nn.Parameter:
+    return nn.Parameter(scale * torch.randn(*shape))
+
+
+def twin(tensor: Tensor) -> nn.Parameter:
+    return nn.Parameter(tensor.detach().clone())
+
+
+def agree(ours: Tensor, expected: Tensor, *pairs: tuple[nn.Parameter, nn.Parameter]) -> None:
+    ours.backward()
+    expected.backward()
+    torch.testing.assert_close(ours, expected, **NEAR)
+    for left, right in pairs:
+        assert left.grad is not None
+        torch.testing.assert_close(left.grad, right.grad, **NEAR)
+
+
+def plain_distillation(features: Tensor, table: Tensor, taught: Tensor, teacher: Tensor) -> Tensor:
+    aims = torch.softmax(taught @ teacher.T, 1)
+    return -(aims * F.log_softmax(features @ table[: len(teacher)].T, 1)).sum(1).mean()
+
+
+@blocks
+@pytest.mark.parametrize("known", [KNOWN, ITEMS])
+def test_cross_entropy_is_that_of_full_scores(block: int, known: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(softmax, "_BLOCK", block)
+    features, table = leaf(ROWS, SIZE), leaf(ITEMS, SIZE)
+    plain_features, plain_table = twin(features), twin(table)
+    label = torch.randint(KNOWN, (ROWS,))
+
+    ours = cross_entropy(features, table, label, known)
+    expected = F.cross_entropy(plain_features @ plain_table[:known].T, label)
+
+    agree(3 * ours, 3 * expected, (features, plain_features), (table, plain_table))
+
+
+def test_cross_entropy_by_hand():
+    features, table = nn.Parameter(torch.tensor([[1.0]])), nn.Parameter(torch.tensor([[0.0], [math.log(3)], [9.0]]))
+
+    loss = cross_entropy(features, table, torch.tensor([0]), 2)
+    loss.backward()
+
+    assert float(loss.detach()) == pytest.approx(math.log(4))  # shares are 1/4 and 3/4; the third item is not known yet
+    assert table.grad.tolist() == [[pytest.approx(-3 / 4)], [pytest.approx(3 / 4)], [0.0]]
+    assert float(features.grad) == pytest.approx(3 / 4 * math.log(3))
+
+
+@blocks
+def test_distillation_is_the_plain_one_over_the_items_of_the_teacher(block: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(softmax, "_BLOCK", block)
+    features, table = leaf(ROWS, SIZE), leaf(ITEMS, SIZE)
+    plain_features, plain_table = twin(features), twin(table)
+    taught, teacher = torch.randn(ROWS, 3), torch.randn(OLD, 3)
+
+    ours = distillation(features, table, taught, teacher)
+    expected = plain_distillation(plain_features, plain_table, taught, teacher)
+
+    agree(3 * ours, 3 * expected, (features, plain_features), (table, plain_table))
+    assert not table.grad[OLD:].any()
+
+
+@blocks
+def test_both_losses_of_one_step_add_up(block: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(softmax, "_BLOCK", block)
+    features, table = leaf(ROWS, SIZE), leaf(ITEMS, SIZE)
+    plain_features, plain_table = twin(features), twin(table)
+    label, index = torch.randint(KNOWN, (ROWS,)), torch.tensor([1, 1, 39])
+    taught, teacher = torch.randn(ROWS, 3), torch.randn(OLD, 3)
+
+    ours = cross_entropy(features, table, label, KNOWN) + 2 * distillation(features, table, taught, teacher)
+    expected = F.cross_entropy(plain_features @ plain_table[:KNOWN].T, label)
+    expected = expected + 2 * plain_distillation(plain_features, plain_table, taught, teacher)
+
+    agree(
+        ours + take(table, index).square().sum(),
+        expected + plain_table[index].square().sum(),
+        (features, plain_features),
+        (table, plain_table),
+    )
+
+
+@blocks
+def test_large_scores_do_not_overflow(block: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(softmax, "_BLOCK", block)
+    features, table = leaf(ROWS, SIZE, scale=100.0), leaf(ITEMS, SIZE, scale=100.0)
+    plain_features, plain_table = twin(features), twin(table)
+    label = torch.randint(KNOWN, (ROWS,))
+    taught, teacher = 100 * torch.randn(ROWS, 3), 100 * torch.randn(OLD, 3)
+
+    ours = cross_entropy(features, table, label, KNOWN) + distillation(features, table, taught, teacher)
+    expected = F.cross_entropy(plain_features @ plain_table[:KNOWN].T, label)
+    expected = expected + plain_distillation(plain_features, plain_table, taught, teacher)
+
+    assert float(expected.detach()) > 1e4
+    ours.backward()
+    expected.backward()
+    torch.testing.assert_close(ours, expected, atol=0.0, rtol=1e-5)
+    torch.testing.assert_close(features.grad, plain_features.grad, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(table.grad, plain_table.grad, atol=1e-3, rtol=1e-4)
+
+
+def whole(table: nn.Parameter) -> None:
+    gradient_of(table, whole=True).add_(1.0)
+
+
+def some(table: nn.Parameter) -> None:
+    take(table, torch.tensor([0, 3, 3])).sum().backward()
+
+
+def soft(table: nn.Parameter) -> None:
+    cross_entropy(leaf(ROWS, SIZE), table, torch.zeros(ROWS, dtype=torch.long), KNOWN).backward()
+
+
+def plain(table: nn.Parameter) -> None:
+    table.sum().backward()
+
+
+@pytest.mark.parametrize(
+    "writers",
+    [[whole], [some], [soft], [some, whole], [whole, some], [some, soft], [soft, some], [some, some], [plain]],
+    ids=lambda writers: "+".join(writer.__name__ for writer in writers),
+)
+def test_nothing_of_a_gradient_is_left_after_zero_grad(writers: list):
+    table = leaf(ITEMS, SIZE)
+    adam = DenseAdam([table], learning_rate=0.1)
+
+    for _ in range(2):
+        for write in writers:
+            write(table)
+        assert table.grad.any()
+        adam.zero_grad()
+        assert table.grad is None or not table.grad.any()
+
+
+def test_rows_written_after_a_whole_gradient_are_cleared_again():
+    table = leaf(ITEMS, SIZE)
+    adam = DenseAdam([table], learning_rate=0.1)
+    for write in (whole, some):
+        write(table)
+        adam.zero_grad()
+
+    some(table)
+
+    assert table.grad[3].tolist() == [2.0] * SIZE  # twice taken
+    assert table.grad.sum() == 3 * SIZE
+
+
+def test_adam_adds_epsilon_where_tensorflow_does():
+    """w -= a_t m / (sqrt(v) + 1e-8), a_t = rate sqrt(1 - 0.999^t) / (1 - 0.9^t): small gradients tell."""
+    weight = nn.Parameter(torch.tensor([1.0, -2.0, 0.5]))
+    adam = TensorFlowAdam([weight], learning_rate=0.1)
+    expected, m, v = weight.detach().double(), torch.zeros(3).double(), torch.zeros(3).double()
+
+    for step, gradient in enumerate(([1e-6, 1.0, -3e-7], [2e-6, -1.0, 1e-7], [0.0, 0.5, 1e-8]), start=1):
+        weight.grad = torch.tensor(gradient)
+        adam.step()
+
+        g = torch.tensor(gradient).double()
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        expected = expected - 0.1 * math.sqrt(1 - 0.999**step) / (1 - 0.9**step) * m / (v.sqrt() + 1e-8)
+        torch.testing.assert_close(weight.detach().double(), expected, atol=2e-7, rtol=1e-5)
+
+
+def test_the_epsilon_of_adam_goes_on_where_a_saved_one_stopped():
+    def run(resumed: bool) -> Tensor:
+        weight = nn.Parameter(torch.tensor([1.0]))
+        adam = TensorFlowAdam([weight], learning_rate=0.1)
+        for step in range(4):
+            if resumed and step == 2:
+                state, adam = adam.state_dict(), TensorFlowAdam([weight], learning_rate=0.1)
+                adam.load_state_dict(state)
+            weight.grad = torch.tensor([1e-7])
+            adam.step()
+        return weight.detach()
+
+    assert torch.equal(run(resumed=True), run(resumed=False))
