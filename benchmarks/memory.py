@@ -54,13 +54,12 @@ def evaluate(folder: Path) -> float:
     import torch
 
     from recretrain.backbones.mf import MF
+    from recretrain.data.questions import Arrivals
     from recretrain.data.stream import Stream
     from recretrain.evaluation.evaluator import half_ranks
 
     prepared = next((folder / "prepared").glob("yelp-*/stream.json")).parent
-    stream = Stream(
-        prepared, candidates=CANDIDATES, catalogue="sampled", seed=0, questions="interactions", history=None
-    )
+    stream = Stream(prepared, Arrivals(CANDIDATES, whole_catalogue=False, history=None, seed=0))
     mf = MF(n_users=stream.n_users, n_items=stream.n_items, embedding_size=SIZE, init_std=0.1)
     before = _peak_mb()
     half = half_ranks(mf, stream.questions(len(stream) - 1), torch.device("cpu"))

@@ -14,7 +14,8 @@ from recretrain.backbones.mf import MF
 from recretrain.backbones.tables import DenseAdam
 from recretrain.data.batches import Batches
 from recretrain.data.negatives import NegativeSampler
-from recretrain.data.stream import Interactions, TestSet, seen_before
+from recretrain.data.questions import seen_before
+from recretrain.data.stream import Interactions, TestSet
 from recretrain.engine.fitter import Fitter
 from recretrain.evaluation.evaluator import Evaluator, Row, half_ranks
 from recretrain.methods.objectives import LogLoss
@@ -140,7 +141,15 @@ def catalogue_ranking(scale: Scale) -> Line:
 
 
 def figures(mf: MF, test: TestSet) -> list[Row]:
-    evaluator = Evaluator(candidates=999, catalogue="sampled", seed=0, ks=KS, metrics=["recall", "ndcg"])
+    evaluator = Evaluator(
+        questions="interactions",
+        history=None,
+        candidates=999,
+        catalogue="sampled",
+        seed=0,
+        ks=KS,
+        metrics=["recall", "ndcg"],
+    )
     return list(evaluator.rows(0, "test", test, half_ranks(mf, test, CPU)))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recretrain.data.questions import Arrivals
 from recretrain.data.stream import Stream
 
 Slices = Sequence[tuple[Sequence[int], Sequence[int]]]  # users and items of each period
@@ -55,4 +56,4 @@ def tasteful_slices(periods: int, rows: int, *, n_users: int, n_items: int, seed
 def open_stream(
     folder: Path, *, candidates: int | None = 20, catalogue: str = "sampled", history: int | None = None
 ) -> Stream:
-    return Stream(folder, candidates=candidates, catalogue=catalogue, seed=0, questions="interactions", history=history)
+    return Stream(folder, Arrivals(candidates, catalogue == "full", history, seed=0))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from recretrain.data.stream import Interactions
+from recretrain.data.stream import Interactions
 
 PAD = -1  # before the first item of a short history
 

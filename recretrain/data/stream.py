@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
-
-from recretrain.data.candidates import Ints, stored_candidates
-from recretrain.data.prefixes import Prefixes, by_user, prefixes_of
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,6 @@ class TestSet:
     seen: Ragged | None = None  # [Q] items the user already had; never ranked against the label
     groups: Mapping[str, Tensor] = field(default_factory=dict)  # name -> [Q] bool, reported apart
     context: Mapping[str, Tensor] = field(default_factory=dict)  # [Q, ...] what else a method may look at
-    support: Interactions | None = None  # labelled rows a method may adapt on before it answers
 
     def __len__(self) -> int:
         return len(self.user)
@@ -94,7 +90,6 @@ class Questions:
     candidates: Tensor | None  # [B, C], the label among them; None = score `catalogue`
     catalogue: Tensor | None  # [I]
     context: Mapping[str, Tensor] = field(default_factory=dict)
-    support: Interactions | None = None
 
 
 class Period:
@@ -155,29 +150,19 @@ class Past(Sequence[Period]):
         return (make() for make in self._periods)
 
 
+Asked = Callable[["Stream", int], TestSet]  # makes the questions about a period (data.questions)
+
+
 class Stream:
     """The periods of a prepared folder (layout: docs/contracts.md) and their vocabulary.
 
     Ids are fixed for the whole stream; `known_items(t)` says which had appeared by the end of period t.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        candidates: int | None,
-        catalogue: str,
-        seed: int,
-        questions: str,
-        history: int | None,
-    ) -> None:
+    def __init__(self, folder: Path, asked: Asked) -> None:
         self.folder = Path(folder)
         self.card: dict[str, Any] = json.loads((self.folder / "stream.json").read_text())
-        self.candidates = candidates
-        self.full = catalogue == "full"
-        self.seed = seed
-        self.asks_prefixes = questions == "prefixes"
-        self.history = history
+        self.asked = asked
         self.n_users: int = self.card["n_users"]
         self.n_items: int = self.card["n_items"]
         self.user_first = _first_period(self.folder / "users.parquet")  # [n_users]
@@ -210,69 +195,8 @@ class Stream:
         return Interactions(columns.pop("user"), columns.pop("item"), columns)
 
     def questions(self, period: int) -> TestSet:
-        """Every interaction of `period`, or every prefix of its sequences, asked as a question."""
-        return self._prefixes(period) if self.asks_prefixes else self._interactions(period)
-
-    def _prefixes(self, period: int) -> TestSet:
-        """ADER's questions (spec a): rows of items that are new in `period` are deleted, then sequences of one row."""
-        rows = self.interactions(period)
-        rows = by_user(rows.rows(self.item_first[rows.item] < period))
-        prefixes = prefixes_of(rows).with_input()
-        return TestSet(
-            period,
-            rows.user[prefixes.stop],
-            prefixes.labels,
-            catalogue=self.known_items(period - 1),
-            context={"history": prefixes.histories(self.history or 1).to(torch.int32)},
-        )
-
-    def _interactions(self, period: int) -> TestSet:
-        """Groups mark ids unseen before `period`; a history is what the user had before it began."""
-        rows = self.interactions(period)
-        test = TestSet(
-            period,
-            rows.user,
-            rows.item,
-            groups={
-                "new_user": self.user_first[rows.user] == period,
-                "new_item": self.item_first[rows.item] == period,
-            },
-        )
-        if self.candidates is not None:
-            test = replace(test, candidates=self._stored_candidates(period, self.candidates))
-        if not self.full and self.history is None:
-            return test
-        history = [self.interactions(p) for p in range(period)]
-        before = seen_before(rows.user, concatenate(history)) if history else None
-        if self.history is not None:
-            test = replace(test, context={"history": _latest(before, len(test), self.history)})
-        return replace(test, catalogue=self.known_items(period), seen=before) if self.full else test
-
-    def _stored_candidates(self, period: int, count: int) -> Tensor:
-        drawn = stored_candidates(self.folder, period, count, self.seed, lambda: self._until(period))
-        return torch.from_numpy(drawn)
-
-    def _until(self, period: int) -> tuple[Ints, Ints, int]:
-        history = concatenate([self.interactions(p) for p in range(period + 1)])
-        start = len(history) - int(self.card["periods"][period]["rows"])
-        return history.user.numpy(), history.item.numpy(), start
-
-
-def _latest(before: Ragged | None, questions: int, longest: int) -> Tensor:
-    if before is None:
-        return torch.full((questions, 1), -1, dtype=torch.int32)
-    return Prefixes(before.values, before.offsets[:-1], before.offsets[1:]).histories(longest).to(torch.int32)
-
-
-def seen_before(user: Tensor, history: Interactions) -> Ragged:
-    """For each question, the items its user has in `history`."""
-    by_user = torch.argsort(history.user, stable=True)
-    sorted_users = history.user[by_user]
-    first = torch.searchsorted(sorted_users, user)
-    length = torch.searchsorted(sorted_users, user, right=True) - first
-    offsets = torch.cat([length.new_zeros(1), length.cumsum(0)])
-    within = torch.arange(int(offsets[-1])) - torch.repeat_interleave(offsets[:-1], length)
-    return Ragged(offsets, history.item[by_user[torch.repeat_interleave(first, length) + within]])
+        """What is asked of `period`."""
+        return self.asked(self, period)
 
 
 def _first_period(path: Path) -> Tensor:

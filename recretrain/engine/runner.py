@@ -29,7 +29,7 @@ from recretrain.engine.costs import Meter
 from recretrain.engine.fitter import Fitter
 from recretrain.engine.seeds import BUILD, seed_task
 from recretrain.engine.store import Costs, RunStore
-from recretrain.evaluation.evaluator import Evaluator, Row, collapsed, half_ranks
+from recretrain.evaluation.evaluator import Evaluator, Row
 from recretrain.methods.base import RetrainMethod
 
 log = logging.getLogger("recretrain")
@@ -100,12 +100,9 @@ def answer(
     rows: list[Row] = []
     ranks: dict[str, npt.NDArray[Any]] = {}
     for name, test in task.tests().items():
-        half = half_ranks(method, test, device)
-        rows.extend(evaluator.rows(task.index, name, test, half))
-        ranks[str(test.period)] = half.numpy()
-        ranks.update({f"{test.period}_{group}": members.cpu().numpy() for group, members in test.groups.items()})
-        if collapsed(half):
-            log.warning("period %d: every label has the same rank; the model has probably collapsed", test.period)
+        figures, kept = evaluator.answer(method, task.index, name, test, device)
+        rows.extend(figures)
+        ranks.update(kept)
     return rows, ranks
 
 
@@ -179,14 +176,7 @@ def open_stream(config: DictConfig, schedule: Schedule, evaluator: Evaluator) ->
     """Prepare what is missing, and open it."""
     source = build(config.data, "data")
     folder = prepare(source, schedule.cut, data_root=Path(config.paths.data), cache=Path(config.paths.cache))
-    return Stream(
-        folder,
-        candidates=evaluator.candidates,
-        catalogue=evaluator.catalogue,
-        seed=evaluator.seed,
-        questions=evaluator.questions,
-        history=evaluator.history,
-    )
+    return Stream(folder, evaluator.asked)
 
 
 def build_method(config: DictConfig, stream: Stream, machine: Machine) -> RetrainMethod:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from recretrain.data.stream import Questions, TestSet
+from recretrain.data.questions import Arrivals, SessionPrefixes
+from recretrain.data.stream import Asked, Questions, TestSet
 from recretrain.evaluation.metrics import metric
+
+log = logging.getLogger("recretrain")
 
 _CHUNK = 256  # questions scored together among their candidates
 _CATALOGUE_CHUNK = 512  # questions scored together against the whole catalogue: a larger matrix product is a faster one
@@ -35,6 +40,19 @@ class Row:
     k: int
     value: float
     n: int
+
+
+Answer = tuple[list[Row], dict[str, npt.NDArray[Any]]]  # figures; arrays to keep, from which any figure can be made
+
+
+def groups_of(test: TestSet) -> Iterator[tuple[str, Tensor]]:
+    """All questions, then each group that is reported apart.  # name, [Q] bool"""
+    yield "all", torch.ones(len(test), dtype=torch.bool)
+    yield from ((group, members.cpu()) for group, members in test.groups.items())
+
+
+def members_of(test: TestSet) -> dict[str, npt.NDArray[Any]]:
+    return {f"{test.period}_{group}": members.cpu().numpy() for group, members in test.groups.items()}
 
 
 class Evaluator:
@@ -63,23 +81,28 @@ class Evaluator:
             raise ValueError("eval.catalogue=sampled needs eval.candidates; give a number, or eval.catalogue=full")
         if not ks or min(ks) < 1:
             raise ValueError(f"eval.ks={list(ks)}: every cut-off must be 1 or more")
-        self.questions = questions
-        self.history = history
-        self.candidates = candidates
-        self.catalogue = catalogue
-        self.seed = seed
+        self.asked: Asked = (
+            SessionPrefixes(history)
+            if questions == "prefixes" and history
+            else Arrivals(candidates, catalogue == "full", history, seed)
+        )
         self.ks = list(ks)
         self.metrics = {name: metric(name) for name in metrics}
+
+    def answer(self, scorer: Scorer, task: int, name: str, test: TestSet, device: torch.device) -> Answer:
+        half = half_ranks(scorer, test, device)
+        if collapsed(half):
+            log.warning("period %d: every label has the same rank; the model has probably collapsed", test.period)
+        return list(self.rows(task, name, test, half)), {str(test.period): half.numpy(), **members_of(test)}
 
     def rows(self, task: int, name: str, test: TestSet, half_ranks: Tensor) -> Iterator[Row]:
         """Every metric at every k, over all questions and over each group that has any."""
         rank = half_ranks.double() / 2
-        groups: Mapping[str, Tensor] = {"all": torch.ones(len(rank), dtype=torch.bool), **test.groups}
-        for group, members in groups.items():
+        for group, members in groups_of(test):
             n = int(members.sum())
             for metric_name, measure in self.metrics.items():
                 for k in self.ks if n else ():
-                    value = float(measure(rank[members.cpu()], k).mean())
+                    value = float(measure(rank[members], k).mean())
                     yield Row(task, test.period, name, group, metric_name, k, value, n)
 
 
@@ -114,7 +137,7 @@ def _rank_among_candidates(scorer: Scorer, test: TestSet, rows: slice, device: t
         raise ValueError(f"the questions of period {test.period} have neither candidates nor a catalogue")
     label = test.labels[rows].to(device).unsqueeze(1)
     offered = torch.cat([label, test.candidates[rows].to(device=device, dtype=torch.long)], dim=1)
-    scores = scorer.score(_questions(test, rows, device, candidates=offered))
+    scores = scorer.score(questions_of(test, rows, device, candidates=offered))
     signs = _signs(scores, scores[:, :1], test.period)
     signs[:, 0] = -1
     return _half_rank(signs)
@@ -123,7 +146,7 @@ def _rank_among_candidates(scorer: Scorer, test: TestSet, rows: slice, device: t
 def _rank_in_catalogue(scorer: Scorer, test: TestSet, rows: slice, device: torch.device) -> Tensor:
     assert test.catalogue is not None
     catalogue = test.catalogue.to(device)
-    scores = scorer.score(_questions(test, rows, device, catalogue=catalogue))
+    scores = scorer.score(questions_of(test, rows, device, catalogue=catalogue))
     size = _BLOCK if device.type == "cpu" else len(scores)
     blocks = (slice(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size))
     parts = zip(torch.split(scores, size), blocks, strict=True)
@@ -141,7 +164,7 @@ def _rank_block(scores: Tensor, test: TestSet, rows: slice, catalogue: Tensor) -
     return _half_rank(signs)
 
 
-def _questions(
+def questions_of(
     test: TestSet,
     rows: slice,
     device: torch.device,
@@ -150,7 +173,7 @@ def _questions(
     catalogue: Tensor | None = None,
 ) -> Questions:
     context = {name: column[rows].to(device) for name, column in test.context.items()}
-    return Questions(test.user[rows].to(device), candidates, catalogue, context, test.support)
+    return Questions(test.user[rows].to(device), candidates, catalogue, context)
 
 
 def _signs(scores: Tensor, label: Tensor, period: int) -> Tensor:

@@ -5,6 +5,7 @@ import torch
 from streams import open_stream, write_stream
 
 from recretrain.data.prefixes import Prefixes, by_user, joined, prefixes_of
+from recretrain.data.questions import SessionPrefixes
 from recretrain.data.stream import Interactions, Stream
 
 # sessions, in the order of their clicks: 7 has items 1, 2, 3; 8 has 4; 9 has 5, 6
@@ -58,7 +59,7 @@ SESSIONS = [([0, 1, 2, 3], [0, 1, 2, 3]), ([4, 5, 4, 6, 4, 5, 6], [0, 9, 9, 3, 1
 @pytest.fixture
 def sessions(tmp_path) -> Stream:
     folder = write_stream(tmp_path / "s", SESSIONS, n_users=7, n_items=10)
-    return Stream(folder, candidates=None, catalogue="full", seed=0, questions="prefixes", history=3)
+    return Stream(folder, SessionPrefixes(history=3))
 
 
 def test_a_prefix_question_knows_nothing_of_items_that_are_new_in_its_period(sessions):

@@ -27,7 +27,8 @@ def questions(labels, candidates) -> TestSet:
 
 
 def evaluator(**changes) -> Evaluator:
-    options = {"candidates": 3, "catalogue": "sampled", "seed": 0, "ks": [1, 2], "metrics": ["recall", "ndcg", "mrr"]}
+    options = {"questions": "interactions", "history": None, "candidates": 3, "catalogue": "sampled", "seed": 0}
+    options |= {"ks": [1, 2], "metrics": ["recall", "ndcg", "mrr"]}
     return Evaluator(**{**options, **changes})
 
 
@@ -114,6 +115,10 @@ def test_rows_hold_every_metric_at_every_k_for_all_and_for_each_group_that_has_q
     [
         ({"catalogue": "some"}, "eval.catalogue=some: give sampled or full"),
         ({"candidates": None}, "needs eval.candidates"),
+        ({"questions": "sessions"}, "eval.questions=sessions: give interactions or prefixes"),
+        ({"questions": "prefixes", "history": 5}, "eval.questions=prefixes needs eval.catalogue=full"),
+        ({"questions": "prefixes", "catalogue": "full"}, "needs eval.catalogue=full and eval.history"),
+        ({"history": 0}, "eval.history=0: give a number of items, or null"),
         ({"ks": [0]}, "every cut-off must be 1 or more"),
         ({"metrics": ["recal"]}, "there is no 'recal'; choose from recall"),
     ],

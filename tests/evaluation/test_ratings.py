@@ -1,0 +1,114 @@
+"""Errors and orders of predicted ratings, by hand and against an independent library."""
+
+import math
+
+import pytest
+import torch
+from sklearn.metrics import ndcg_score
+
+from recretrain.data.stream import Questions, TestSet
+from recretrain.evaluation.ratings import (
+    RatingEvaluator,
+    absolute_error,
+    exponential,
+    linear,
+    ndcg,
+    predictions,
+    squared_error,
+)
+
+CPU = torch.device("cpu")
+OPTIONS = {
+    "questions": "episodes",
+    "shortest": 4,
+    "longest": 9,
+    "queries": 2,
+    "split": "random",
+    "users": "all",
+    "supports": [2],
+    "seed": 0,
+    "ks": [1],
+    "metrics": ["mae", "mse", "rmse", "ndcg_lin", "ndcg_exp"],
+}
+
+
+def test_errors_are_a_users_mean():
+    predicted, rated = torch.tensor([[1.0, 3.0], [2.0, 2.0]]), torch.tensor([[2.0, 5.0], [2.0, 2.0]])
+
+    assert absolute_error(predicted, rated).tolist() == [1.5, 0.0]
+    assert squared_error(predicted, rated).tolist() == [2.5, 0.0]
+
+
+def test_ndcg_by_hand():
+    # by prediction the ratings come as 3, 5, 1; the best order is 5, 3, 1
+    predicted, rated = torch.tensor([[0.1, 0.9, 0.5]]), torch.tensor([[1.0, 3.0, 5.0]])
+
+    assert ndcg(predicted, rated, 1, linear).item() == pytest.approx(3 / 5)
+    assert ndcg(predicted, rated, 1, exponential).item() == pytest.approx(7 / 31)
+    two = 1 / math.log2(3)
+    assert ndcg(predicted, rated, 2, linear).item() == pytest.approx((3 + 5 * two) / (5 + 3 * two))
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_ndcg_against_scikit_learn_with_ties(k):
+    numbers = torch.Generator().manual_seed(k)
+    predicted = torch.randint(4, (50, 10), generator=numbers).double()
+    rated = torch.randint(1, 6, (50, 10), generator=numbers).double()
+
+    ours = ndcg(predicted, rated, k, linear)
+
+    for row in range(50):
+        theirs = ndcg_score(rated[row : row + 1].numpy(), predicted[row : row + 1].numpy(), k=k)
+        assert ours[row].item() == pytest.approx(theirs, abs=1e-12)
+
+
+class Given:
+    """Predicts what it is told."""
+
+    def __init__(self, predicted: list[list[float]]) -> None:
+        self.predicted = iter(torch.tensor(predicted).split(256))
+
+    def score(self, questions: Questions) -> torch.Tensor:
+        return next(self.predicted)
+
+
+def two_users(groups: dict[str, torch.Tensor] | None = None) -> TestSet:
+    items = torch.tensor([[0, 1], [2, 3]])
+    rated = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    return TestSet(5, torch.tensor([0, 1]), rated, candidates=items, groups=groups or {})
+
+
+def test_figures_are_means_over_users_and_the_rmse_a_root_of_one():
+    evaluator = RatingEvaluator(**OPTIONS)
+    test = two_users({"second": torch.tensor([False, True])})
+
+    rows, kept = evaluator.answer(Given([[1.0, 2.0], [3.0, 8.0]]), 3, "test", test, CPU)
+
+    found = {(row.group, row.metric): (row.value, row.n) for row in rows}
+    assert found["all", "mae"] == (1.0, 2)
+    assert found["all", "mse"] == (4.0, 2)
+    assert found["all", "rmse"] == (2.0, 2)
+    assert found["second", "mae"] == (2.0, 1)
+    assert found["second", "ndcg_lin"] == (1.0, 1)
+    assert kept["5_predicted"].tolist() == [[1.0, 2.0], [3.0, 8.0]]
+    assert kept["5_second"].tolist() == [False, True]
+
+
+def test_a_nan_is_not_a_rating():
+    with pytest.raises(ValueError, match="ratings for period 5 hold NaN; lower the learning rates"):
+        predictions(Given([[float("nan"), 1.0], [1.0, 1.0]]), two_users(), CPU)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"questions": "prefixes"}, "eval.questions=prefixes: ratings are asked as episodes"),
+        ({"metrics": ["recall"]}, "there is no 'recall'; choose from mae"),
+        ({"split": "late"}, "eval.split=late: give random or in_time"),
+        ({"users": "old"}, "eval.users=old: give all or new"),
+        ({"queries": 4}, "eval.queries=4, shortest=4, longest=9: they must rise"),
+    ],
+)
+def test_a_wrong_option_names_its_key(changes, message):
+    with pytest.raises(ValueError, match=message):
+        RatingEvaluator(**{**OPTIONS, **changes})
