@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from recretrain.data.fields import Fields, read_fields
+
 
 @dataclass(frozen=True)
 class Interactions:
@@ -175,6 +177,11 @@ class Stream:
     @property
     def synthetic(self) -> bool:
         return bool(self.card["source"] == "synthetic")
+
+    @cached_property
+    def fields(self) -> Fields:
+        """What is known of users and items beside their rows."""
+        return read_fields(self.folder)
 
     def __len__(self) -> int:
         return len(self.card["periods"])

@@ -1,0 +1,57 @@
+"""Fields are what is known of users and items beside their ratings: genres, an age group, a zip code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+KINDS = ("user", "item")
+
+
+@dataclass(frozen=True)
+class Field:
+    name: str
+    size: int  # values are 0..size-1
+    many: bool  # an id may have several values; else it has exactly one
+    values: Tensor  # [n, m] int64, -1 after the last; m = 1 unless `many`
+
+    def weights(self) -> Tensor:
+        """1 / (number of values) where there is one, 0 elsewhere.  # [n, m]"""
+        there = (self.values >= 0).float()
+        return there / there.sum(1, keepdim=True).clamp(min=1)
+
+
+Fields = Mapping[str, Sequence[Field]]  # "user" and "item" -> their fields, in the order a model takes them
+
+
+def write_fields(folder: Path, fields: Fields) -> None:
+    """`fields.json` and one array a field; to be called by a source that has fields."""
+    card = {kind: [{"name": f.name, "size": f.size, "many": f.many} for f in fields.get(kind, ())] for kind in KINDS}
+    for kind in KINDS:
+        for field in fields.get(kind, ()):
+            np.save(_file(folder, kind, field.name), field.values.numpy().astype(np.int32))
+    (folder / "fields.json").write_text(json.dumps(card, indent=1) + "\n")
+
+
+def read_fields(folder: Path) -> Fields:
+    """What `write_fields` wrote; no fields where it was not called."""
+    card = folder / "fields.json"
+    if not card.is_file():
+        return {kind: [] for kind in KINDS}
+    return {
+        kind: [
+            Field(f["name"], f["size"], f["many"], torch.from_numpy(np.load(_file(folder, kind, f["name"]))).long())
+            for f in fields
+        ]
+        for kind, fields in json.loads(card.read_text()).items()
+    }
+
+
+def _file(folder: Path, kind: str, name: str) -> Path:
+    return folder / f"{kind}_{name}.npy"
