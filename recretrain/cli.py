@@ -149,8 +149,17 @@ def _report(found: argparse.Namespace) -> None:
     )
     _put(text, found.out)
     if found.plots:
-        metric = {"metric": found.by_period} if found.by_period else {}
-        print("\n".join(map(str, plot(found.outputs, into=found.plots, test=found.test, only=only, **metric))))
+        drawn = plot(
+            found.outputs,
+            into=found.plots,
+            conf_dir=conf_dir(),
+            table=found.table,
+            metric=found.by_period,
+            test=found.test,
+            group=found.group,
+            only=only,
+        )
+        print("\n".join(map(str, drawn)))
 
 
 def _add_data(verb: argparse.ArgumentParser) -> None:

@@ -38,12 +38,18 @@ def plot(
     outputs: Path,
     *,
     into: Path,
-    metric: str = "recall@20",
+    conf_dir: Path | None = None,
+    table: str | None = None,
+    metric: str | None = None,
     test: str = "test",
     group: str = "all",
     only: Mapping[str, str] | None = None,
 ) -> list[Path]:
-    """Draw `metric` period by period, a line per method, as PNG and SVG files in `into`; returns their paths."""
-    from recretrain.report.plots import draw
+    """Draw metrics period by period, a line per method, as PNG and SVG files in `into`; returns their paths.
 
-    return draw(outputs, into, metric, test, group, dict(only or {}))
+    `table` and `only` choose runs as for `render`. With `conf_dir`, published curves are drawn dashed where they may
+    stand beside ours. Without a `metric` those with published curves are drawn, a panel each; else recall@20.
+    """
+    from recretrain.report.plots import Wish, draw
+
+    return draw(outputs, into, conf_dir, Wish(table, metric, test, group, dict(only or {})))

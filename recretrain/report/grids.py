@@ -5,6 +5,18 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class Unit:
+    """How the metrics of a table are written."""
+
+    scale: float  # of a share
+    style: str
+    mark: str  # behind the name of a column
+
+
+SHARE, PERCENT = Unit(1, "{:.4f}", ""), Unit(100, "{:.2f}", " %")
+
+
+@dataclass(frozen=True)
 class Cell:
     """A figure, what follows it in the same cell (a deviation, a p-value), and how both are written."""
 

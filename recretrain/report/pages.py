@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from recretrain.report import paper, results, sections, tables
-from recretrain.report.blocks import Block, blocks
+from recretrain.report import results, sections, tables
+from recretrain.report.blocks import Block
 from recretrain.report.errors import ReportError
 from recretrain.report.formats import write
 from recretrain.report.grids import Grid
-from recretrain.report.paper import Table
-from recretrain.report.recipes import chosen
-from recretrain.report.rows import read_runs, shortfalls
+from recretrain.report.published import Table
+from recretrain.report.rows import shortfalls
+from recretrain.report.selection import Beside, beside, select
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,8 @@ class Request:
     columns: Sequence[str]
 
     @property
-    def beside(self) -> results.Beside:
-        """Published figures are about all questions of the tested periods."""
-        if self.test != "test" or self.group != "all":
-            return "none"
-        return "all" if self.table else "run"
+    def beside(self) -> Beside:
+        return beside(self.table, self.test, self.group)
 
     def check(self) -> None:
         for key, value, known in (("test", self.test, sections.TESTS), ("group", self.group, sections.GROUPS)):
@@ -43,26 +40,17 @@ class Request:
 
 def pages(outputs: Path, conf_dir: Path, request: Request, format: str) -> str:
     request.check()
-    table = paper.load(conf_dir, request.table) if request.table else None
-    runs = read_runs(outputs, {**(table.only if table else {}), **request.only})
-    if table:
-        runs = chosen([run for run in runs if table.has(run)], table.runs)
-    known = [paper.load(conf_dir, name) for name in paper.names(conf_dir)] if table is None else [table]
-    found = blocks(runs)
-    grids = [grid for block in found for grid in _section(block, _fitting(block, known), request)]
-    left_out = [f"Left out, unfinished (repeat its command to go on): {run}" for run in shortfalls(runs)]
+    found = select(outputs, conf_dir, request.table, request.only)
+    grids = [grid for block, table in found.blocks for grid in _section(block, table, request)]
+    left_out = [f"Left out, unfinished (repeat its command to go on): {run}" for run in shortfalls(found.runs)]
     if not grids:
-        return "\n".join([_nothing(outputs, found, request), *left_out]) + "\n"
-    return write(grids, table.title if table else "", left_out, format)
-
-
-def _fitting(block: Block, known: Sequence[Table]) -> Table | None:
-    """The first table about this data: its order of methods, its RI and, where comparable, its published figures."""
-    return next((table for table in known if table.about(block.questions.data)), None)
+        return "\n".join([_nothing(outputs, [block for block, _ in found.blocks], request), *left_out]) + "\n"
+    return write(grids, found.table.title if found.table else "", left_out, format)
 
 
 def _section(block: Block, table: Table | None, request: Request) -> Iterator[Grid]:
     rows = _wanted(tables.measured(block, request.test, request.group), table, request)
+    rows = tables.scaled(rows, results.unit_of(table).scale)
     if rows.empty:
         return
     labels = _ordered(block, rows, table)
@@ -85,29 +73,31 @@ def _grids(
 ) -> Iterator[tuple[str, pd.DataFrame, Grid]]:
     """The tables of a block, each with the name of its section and the rows it was made of."""
     if request.by_period:
-        yield "by period", rows, sections.by_period(block, rows, labels, request.by_period)
+        shown = results.by_period(block, rows, labels, table, request.by_period, request.beside)
+        yield "by period", rows, shown
         return
     yield "results", rows, results.results(block, rows, labels, table, request.beside)
     if request.table and table and table.without_last and rows["period"].nunique() > 1:
         shorter = rows[rows["period"] < rows["period"].max()]
         yield "results without last", shorter, results.results(block, shorter, labels, table, "none")
     if request.compare:
-        found = sections.comparison(block, rows, labels, request.compare, request.test, request.group)
+        unit = results.unit_of(table)
+        found = sections.comparison(block, rows, labels, request.compare, request.test, request.group, unit)
         yield f"difference to {request.compare}", rows, found
     yield "costs", rows, sections.costs(block, labels, request.test)
 
 
 def _ordered(block: Block, rows: pd.DataFrame, table: Table | None) -> list[str]:
-    """As the table lists the methods, then the others, best first by the first metric at its largest k."""
+    """As the table lists its rows, then the others, best first by the first metric at its largest k."""
     listed = list(table.rows) if table else []
     columns = tables.in_order(rows["column"])
     leading = [name for name in columns if name.partition("@")[0] == columns[0].partition("@")[0]][-1]
-    found = tables.over_seeds(rows)
+    found = tables.over_seeds(rows, table.weigh if table else "questions")
 
     def place(label: str) -> tuple[int, float, str]:
-        method = block.method(label)
+        row = block.rows[label]
         value = found[label, leading].mean if (label, leading) in found else 0.0
-        return (listed.index(method), 0.0, label) if method in listed else (len(listed), -value, label)
+        return (listed.index(row), 0.0, label) if row in listed else (len(listed), -value, label)
 
     return sorted({str(label) for label in rows["label"]}, key=place)
 

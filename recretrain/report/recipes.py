@@ -1,19 +1,20 @@
-"""Which runs a table's own commands made: they stand for their method, whatever else was tried beside them."""
+"""Which runs a table's own commands made: they stand for their row, whatever else was tried beside them."""
 
 import shlex
 from collections.abc import Iterator, Sequence
 
-from recretrain.report.rows import Run
+from recretrain.report.rows import RowOf, Run, method_of
 
 FACTS = ("method", "data", "seed")  # told by the run itself; a table may be wanted for more seeds than it names
 
 
-def chosen(runs: Sequence[Run], commands: Sequence[str]) -> list[Run]:
-    """The runs that `commands` made; all runs of a method where they made none of it."""
+def chosen(runs: Sequence[Run], commands: Sequence[str], row_of: RowOf = method_of) -> list[Run]:
+    """The runs that `commands` made, or would find done; all runs of a row where they made none of it."""
     recipes = [recipe for command in commands for recipe in _recipes(command)]
-    made = [run for run in runs if any(_made(run, recipe) for recipe in recipes)]
-    of_commands = {(run.questions, run.method) for run in made}
-    return [run for run in runs if run in made or (run.questions, run.method) not in of_commands]
+    variants = {run.variant for run in runs if any(_made(run, recipe) for recipe in recipes)}
+    made = [run for run in runs if run.variant in variants]
+    of_commands = {(run.questions, row_of(run)) for run in made}
+    return [run for run in runs if run in made or (run.questions, row_of(run)) not in of_commands]
 
 
 def _recipes(command: str) -> Iterator[dict[str, str]]:
@@ -34,9 +35,9 @@ def _made(run: Run, recipe: dict[str, str]) -> bool:
 
 
 def _plain(override: str) -> tuple[str, str | float]:
-    """Key and value, numbers as numbers: a sweep writes 1e-4 as 0.0001."""
+    """Key and value, numbers as numbers: a sweep writes 1e-4 as 0.0001, and false as False."""
     key, _, value = override.partition("=")
     try:
         return key, float(value)
     except ValueError:
-        return key, value
+        return key, value.lower()

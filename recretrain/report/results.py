@@ -1,20 +1,19 @@
-"""Method x metric: ours, and under it the paper's figure and the difference, where the two may be compared."""
+"""Method x metric, or x period: ours, and under it the paper's figure, where the two may be compared."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 
 from recretrain.report import tables
 from recretrain.report.blocks import Block
-from recretrain.report.grids import Cell, Grid, Row, best
-from recretrain.report.paper import EVIDENCE, Figure, Table
+from recretrain.report.grids import SHARE, Cell, Grid, Row, Unit, best
+from recretrain.report.published import EVIDENCE, Cells, Figure, Table
+from recretrain.report.selection import Beside
 from recretrain.report.tables import Average
 
-Beside = Literal["none", "run", "all"]
-
-METRIC, PERCENT = "{:.4f}", "{:.1f}%"
+IMPROVEMENT = "{:.1f}%"
+EQUAL_PERIODS = "Each figure is the plain mean of the periods' values, whatever their numbers of questions."
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,8 @@ class Sheet:
     columns: Sequence[str]
     found: Mapping[tuple[str, str], Average]
     seeds: Mapping[str, int]
-    published: Mapping[str, Mapping[str, Figure]]  # label -> column
+    published: Cells  # label -> column
+    unit: Unit
 
     def rows(self) -> Iterator[Row]:
         winners = {name: self._winners(name) for name in self.columns}
@@ -37,71 +37,115 @@ class Sheet:
         if name.startswith("RI "):
             return set()
         means = [self.found[label, name].mean if (label, name) in self.found else None for label in self.labels]
-        return {label for label, won in zip(self.labels, best(means, METRIC), strict=True) if won}
+        return {label for label, won in zip(self.labels, best(means, self.unit.style), strict=True) if won}
 
     def _cell(self, label: str, name: str, bold: bool) -> Cell:
         figure = self.found.get((label, name))
         if figure is None:
             return Cell()
-        return Cell(figure.mean, _style(name), figure.deviation, bold=bold)
+        style = _style(name, self.unit)
+        return Cell(figure.mean, style, figure.deviation, f" ± {style}", bold)
 
     def _beside(self, label: str) -> Iterator[Row]:
-        yield published_row(label, self.columns, self.published[label])
+        yield published_row(label, self.columns, self.published[label], self.unit)
         yield Row(label, [Cell(), *(self._difference(label, name) for name in self.columns)], "difference")
 
     def _difference(self, label: str, name: str) -> Cell:
         ours, theirs = self.found.get((label, name)), self.published[label].get(name)
         if ours is None or theirs is None:
             return Cell()
-        return Cell(ours.mean - theirs.value, _style(name).replace(":", ":+"))
+        return Cell(ours.mean - theirs.value, _style(name, self.unit).replace(":", ":+"))
 
 
 def results(block: Block, rows: pd.DataFrame, labels: Sequence[str], table: Table | None, beside: Beside) -> Grid:
-    """`beside`: published figures of no method, of those that were run, or of all; only where they are comparable."""
+    """Means over the periods; published figures only where they are comparable."""
+    unit = unit_of(table)
     found = _figures(block, rows, table)
     columns = tables.in_order(name for _, name in found)
     published = table.published_for(block.questions, block.changed_data()) if table and beside != "none" else {}
     seeds = {label: len(runs) for label, runs in block.settings().items()}
-    mine = {label: published[method] for method in published if (label := block.label_of(method)) in labels and label}
-    body = list(Sheet(labels, columns, found, seeds, mine).rows())
+    body = list(Sheet(labels, columns, found, seeds, of_labels(block, labels, published), unit).rows())
     if beside == "all":
-        body += _not_run(block, labels, columns, published)
-    notes = [] if table is None or beside == "none" else _notes(block, table, bool(published))
-    return Grid("", corner(block), ["seeds", *columns], body, notes)
+        body += _not_run(block, labels, ["seeds", *columns], published, unit)
+    header = ["seeds", *(name if name.startswith("RI ") else f"{name}{unit.mark}" for name in columns)]
+    return Grid("", corner(block), header, body, _notes(block, table, beside, published))
+
+
+def by_period(
+    block: Block, rows: pd.DataFrame, labels: Sequence[str], table: Table | None, column: str, beside: Beside
+) -> Grid:
+    """Means over the seeds, period by period."""
+    unit = unit_of(table)
+    shown = tables.by_period(rows, column)
+    periods = [str(int(period)) for period in shown.columns]
+    published = curves(block, table, beside).get(column, {})
+    mine = of_labels(block, labels, published)
+    body = []
+    for label in labels:
+        body.append(Row(label, [Cell(float(value), unit.style) for value in shown.loc[label].to_numpy()]))
+        if label in mine:
+            body.append(published_row(label, periods, mine[label], unit, seeds=False))
+    if beside == "all":
+        body += _not_run(block, labels, periods, published, unit)
+    return Grid("", f"{column}{unit.mark}, {corner(block)}", periods, body, sources(published))
+
+
+def unit_of(table: Table | None) -> Unit:
+    return table.unit if table else SHARE
+
+
+def curves(block: Block, table: Table | None, beside: Beside) -> Mapping[str, Cells]:
+    """Published figures of single periods that may stand beside these runs: column -> row -> period."""
+    return table.curves_for(block.questions, block.changed_data()) if table and beside != "none" else {}
+
+
+def of_labels(block: Block, labels: Sequence[str], published: Cells) -> Cells:
+    """By the setting that stands for the row."""
+    return {label: published[row] for row in published if (label := block.label_of(row)) in labels and label}
 
 
 def corner(block: Block) -> str:
     return "method (synthetic data)" if block.questions.synthetic else "method"
 
 
-def published_row(name: str, columns: Sequence[str], figures: Mapping[str, Figure]) -> Row:
-    cells = [Cell(figures[column].value, _style(column)) if column in figures else Cell() for column in columns]
+def sources(published: Cells) -> list[str]:
+    figures = (figure for cells in published.values() for figure in cells.values())
+    said = dict.fromkeys((figure.evidence, figure.source) for figure in figures)
+    return [f"published [{evidence}]: {source} ({EVIDENCE[evidence]})." for evidence, source in said]
+
+
+def published_row(
+    name: str, columns: Sequence[str], figures: Mapping[str, Figure], unit: Unit, seeds: bool = True
+) -> Row:
+    cells = [Cell(figures[column].value, _style(column, unit)) if column in figures else Cell() for column in columns]
     one = next(iter(figures.values()))
-    return Row(name, [Cell(), *cells], "published", one.source, f"[{one.evidence}]")
+    return Row(name, [*([Cell()] if seeds else []), *cells], "published", one.source, f"[{one.evidence}]")
 
 
 def _figures(block: Block, rows: pd.DataFrame, table: Table | None) -> Mapping[tuple[str, str], Average]:
-    found = tables.over_seeds(rows)
+    found = tables.over_seeds(rows, table.weigh if table else "questions")
     reference = block.label_of(table.reference) if table and table.reference else None
     return found if reference is None else tables.with_improvements(found, reference)
 
 
 def _not_run(
-    block: Block, labels: Sequence[str], columns: Sequence[str], published: Mapping[str, Mapping[str, Figure]]
+    block: Block, labels: Sequence[str], columns: Sequence[str], published: Cells, unit: Unit
 ) -> Iterator[Row]:
-    for method, figures in published.items():
-        if block.label_of(method) not in labels:
-            yield Row(method, [Cell() for _ in range(len(columns) + 1)], "not run")
-            yield published_row(method, columns, figures)
+    for row, figures in published.items():
+        if block.label_of(row) not in labels:
+            yield Row(row, [Cell() for _ in columns], "not run")
+            yield published_row(row, columns, figures, unit, seeds=False)
 
 
-def _notes(block: Block, table: Table, published: bool) -> list[str]:
+def _notes(block: Block, table: Table | None, beside: Beside, published: Cells) -> list[str]:
+    if table is None:
+        return []
+    notes = [EQUAL_PERIODS] if table.weigh == "periods" else []
     if published:
-        source = f"published [{table.evidence}]: {table.source} ({EVIDENCE[table.evidence]})."
-        return [source, *table.notes.get(block.questions.data, ())]
-    objection = table.objection(block.questions, block.changed_data())
-    return [objection] if objection else []
+        return [*notes, *sources(published), *table.notes.get(block.questions.data, ())]
+    objection = table.objection(block.questions, block.changed_data()) if beside != "none" else None
+    return [*notes, *([objection] if objection else [])]
 
 
-def _style(name: str) -> str:
-    return PERCENT if name.startswith("RI ") else METRIC
+def _style(name: str, unit: Unit) -> str:
+    return IMPROVEMENT if name.startswith("RI ") else unit.style

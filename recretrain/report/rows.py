@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Questions:
     data: str
     source: str  # raw | synthetic
     digest: str  # of the prepared data
+    kind: str  # interactions | prefixes (of sessions)
     catalogue: str  # the eval that ranked: sampled | full
     candidates: int | None  # None where the run does not say
     drawn: int | None  # seed of the candidates
@@ -61,6 +62,7 @@ class Questions:
 class Run:
     folder: Path
     facts: Mapping[str, Any]  # run.json
+    config: Mapping[str, Any]  # config.yaml
     questions: Questions
     done: int
     rows: pd.DataFrame
@@ -92,6 +94,13 @@ class Run:
         error = self.folder / "error.txt"
         lines = error.read_text().strip().splitlines() if error.is_file() else []
         return f"{text}; failed: {lines[-1]}" if lines else text
+
+
+RowOf = Callable[[Run], str | None]  # the row of a table that a run stands in; None: in none
+
+
+def method_of(run: Run) -> str | None:
+    return run.method
 
 
 def read_runs(outputs: Path, only: Mapping[str, str] | None = None) -> list[Run]:
@@ -151,10 +160,12 @@ def _facts(path: Path) -> dict[str, Any] | None:
 def _run(folder: Path, facts: Mapping[str, Any]) -> Run:
     tasks = sorted((path for path in folder.glob("tasks/*") if path.name.isdigit()), key=lambda path: int(path.name))
     tasks = [path for path in tasks if (path / "rows.csv").is_file() and (path / "costs.csv").is_file()]
+    config = _config(folder / "config.yaml")
     return Run(
         folder=folder,
         facts=facts,
-        questions=_questions(folder, facts),
+        config=config,
+        questions=_questions(config, facts),
         done=len(tasks),
         rows=_read(tasks, "rows.csv", ROWS),
         costs=_read(tasks, "costs.csv", COSTS),
@@ -170,12 +181,15 @@ def _read(tasks: Sequence[Path], name: str, columns: Sequence[str]) -> pd.DataFr
     return frame.astype({column: float for column in columns if column not in WORDS})
 
 
-def _questions(folder: Path, facts: Mapping[str, Any]) -> Questions:
-    asked = _evaluation(folder / "config.yaml")
+def _questions(config: Mapping[str, Any], facts: Mapping[str, Any]) -> Questions:
+    """From the config: run.json holds only the name of the choice of eval, which overrides may have changed."""
+    evaluation = config.get("eval")
+    asked = evaluation if isinstance(evaluation, dict) else {}
     return Questions(
         data=str(facts["data"]),
         source=str(facts["data_source"]),
         digest=str(facts["data_digest"]),
+        kind=str(asked.get("questions", "interactions")),  # older runs knew no others
         catalogue=str(asked.get("catalogue", facts["eval"])),
         candidates=asked.get("candidates"),
         drawn=asked.get("seed"),
@@ -184,13 +198,9 @@ def _questions(folder: Path, facts: Mapping[str, Any]) -> Questions:
     )
 
 
-def _evaluation(config: Path) -> dict[str, Any]:
-    """The eval options of a run: run.json holds only the name of the choice, which overrides may have changed."""
-    if not config.is_file():
-        return {}
-    options = OmegaConf.to_container(OmegaConf.load(config))
-    asked = options.get("eval") if isinstance(options, dict) else None
-    return {str(key): value for key, value in asked.items()} if isinstance(asked, dict) else {}
+def _config(path: Path) -> dict[str, Any]:
+    options = OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else None
+    return {str(key): value for key, value in options.items()} if isinstance(options, dict) else {}
 
 
 def _selected(run: Run, only: Mapping[str, str]) -> bool:

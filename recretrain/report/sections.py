@@ -1,4 +1,4 @@
-"""What stands around the figures: titles, costs, and period by period."""
+"""What stands around the figures: titles, costs and differences."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import pandas as pd
 from recretrain.report import compare, tables
 from recretrain.report.blocks import Block
 from recretrain.report.errors import ReportError
-from recretrain.report.grids import Cell, Grid, Row
+from recretrain.report.grids import Cell, Grid, Row, Unit
 from recretrain.report.results import corner
 from recretrain.report.tables import Averages
 
@@ -18,13 +18,15 @@ COSTS = {
     "trained_parameters": ("trained parameters", "{:,.0f}"),
 }
 TESTS = {"test": "tested periods", "choosing": "choosing periods (for hyper-parameters, not a result)"}
+KINDS = {"prefixes": " (prefixes of sessions)"}
 GROUPS = {"all": "", "new_user": "questions of new users, ", "new_item": "questions about new items, "}
 
 
 def title(block: Block, rows: pd.DataFrame, test: str, group: str) -> str:
     asked = block.questions
     ranked = "whole catalogue" if asked.catalogue == "full" else f"1 + {asked.candidates or 'sampled'} candidates"
-    return f"{named(block)}: {TESTS[test]} {span(rows)}, {ranked}, {GROUPS[group]}{tables.questions(rows):,} questions"
+    asks = f"{tables.questions(rows):,} questions{KINDS.get(asked.kind, '')}"
+    return f"{named(block)}: {TESTS[test]} {span(rows)}, {ranked}, {GROUPS[group]}{asks}"
 
 
 def named(block: Block) -> str:
@@ -40,6 +42,7 @@ def facts(block: Block, rows: pd.DataFrame, test: str, group: str, section: str)
         "data": asked.data,
         "data_source": asked.source,
         "data_digest": asked.digest,
+        "questions": asked.kind,
         "catalogue": asked.catalogue,
         "candidates": str(asked.candidates or ""),
         "test": test,
@@ -54,26 +57,22 @@ def costs(block: Block, labels: Sequence[str], test: str) -> Grid:
     return Grid(f"{named(block)}: cost of a period", corner(block), [name for name, _ in COSTS.values()], body)
 
 
-def by_period(block: Block, rows: pd.DataFrame, labels: Sequence[str], column: str) -> Grid:
-    shown = tables.by_period(rows, column)
-    body = [Row(label, [Cell(float(value)) for value in shown.loc[label].to_numpy()]) for label in labels]
-    return Grid("", f"{column}, {corner(block)}", [str(int(period)) for period in shown.columns], body)
-
-
-def comparison(block: Block, rows: pd.DataFrame, labels: Sequence[str], base: str, test: str, group: str) -> Grid:
+def comparison(
+    block: Block, rows: pd.DataFrame, labels: Sequence[str], base: str, test: str, group: str, unit: Unit
+) -> Grid:
     """Each other setting minus the one that `base` names."""
     settings, against = block.settings(), block.label_of(base)
     if against is None:
         raise ReportError(f"no finished run of {base!r} to compare with; there are: {', '.join(settings)}")
     columns = tables.in_order(rows["column"])
     body = [
-        Row(label, _differences(compare.paired(settings[label], settings[against], columns, test, group)))
+        Row(label, _differences(compare.paired(settings[label], settings[against], columns, test, group), unit))
         for label in labels
         if label != against
     ]
     title = f"{named(block)}: difference to {against}, question by question"
     note = f"p: share of {compare.FLIPS:,} random sign flips of the differences whose mean is as far from 0."
-    return Grid(title, corner(block), columns, body, [note], extra="p")
+    return Grid(title, corner(block), [f"{name}{unit.mark}" for name in columns], body, [note], extra="p")
 
 
 def span(rows: pd.DataFrame) -> str:
@@ -92,5 +91,6 @@ def _cost(spent: Averages, label: str, name: str) -> Cell:
     return Cell(figure.mean, style, figure.deviation or None, f" ± {style}")  # counts do not vary between seeds
 
 
-def _differences(found: Sequence[compare.Difference]) -> list[Cell]:
-    return [Cell(one.mean, "{:+.4f}", one.p_value, " (p={:.4f})") for one in found]
+def _differences(found: Sequence[compare.Difference], unit: Unit) -> list[Cell]:
+    style = unit.style.replace(":", ":+")
+    return [Cell(one.mean * unit.scale, style, one.p_value, " (p={:.4f})") for one in found]

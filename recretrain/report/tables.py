@@ -1,4 +1,4 @@
-"""Numbers of a table: weighted over periods first, then mean and deviation over seeds."""
+"""Numbers of a table: averaged over periods first, then mean and deviation over seeds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -21,6 +21,7 @@ class Average(NamedTuple):
 
 
 Averages = Mapping[tuple[str, str], Average]  # (label, column)
+Weigh = Literal["questions", "periods"]  # what counts the same in a mean over periods
 
 
 def measured(block: Block, test: str, group: str) -> pd.DataFrame:
@@ -42,6 +43,10 @@ def restricted(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return rows[[name in columns or name.partition("@")[0] in columns for name in rows["column"]]]
 
 
+def scaled(rows: pd.DataFrame, scale: float) -> pd.DataFrame:
+    return rows.assign(value=rows["value"] * scale)
+
+
 def column_name(metric: str, k: float) -> str:
     return f"{metric}@{int(k)}" if k == k and k > 0 else metric
 
@@ -51,11 +56,12 @@ def in_order(columns: Iterable[str]) -> list[str]:
     return sorted(set(columns), key=_column_order)
 
 
-def over_seeds(rows: pd.DataFrame) -> Averages:
-    """Each seed's mean over all its questions, then mean and sample deviation over the seeds."""
-    weighted = rows.assign(total=rows["value"] * rows["n"])
-    sums = weighted.groupby(["label", "seed", "column"])[["total", "n"]].sum()
-    return _spread(sums["total"] / sums["n"])
+def over_seeds(rows: pd.DataFrame, weigh: Weigh = "questions") -> Averages:
+    """Each seed's mean over all its questions, or over its periods; then mean and sample deviation over the seeds."""
+    weight = rows["n"] if weigh == "questions" else 1.0
+    weighted = rows.assign(total=rows["value"] * weight, weight=weight)
+    sums = weighted.groupby(["label", "seed", "column"])[["total", "weight"]].sum()
+    return _spread(sums["total"] / sums["weight"])
 
 
 def with_improvements(found: Averages, reference: str) -> dict[tuple[str, str], Average]:

@@ -38,20 +38,24 @@ class RunFolders:
         schedule: str = "next_period",
         choosing: Sequence[int] = (30, 31, 32),
         tested: Sequence[int] = tuple(range(33, 40)),
-        candidates: int = 999,
+        candidates: int | None = 999,
         catalogue: str = "sampled",
+        questions: str | None = None,
+        history: int | None = None,
+        settings: Mapping[str, object] | None = None,
         groups: Mapping[str, Mapping[str, Figures]] | None = None,
         cpu: Mapping[int, float] | None = None,
         ranks: Mapping[str, Sequence[float]] | None = None,
         tasks: int | None = None,
     ) -> Path:
         """A run whose task t answers the t-th period of `figures`; `tasks` more than those makes it unfinished."""
-        variant = variant or f"{method}{''.join(overrides)}"
+        variant = variant or f"{method}{''.join(overrides)}{''.join(map(str, (settings or {}).values()))}"
         periods = sorted({period for of_period in figures.values() for period in of_period})
         folder = self.outputs / data / method / f"seed={seed}-{variant}-{digest}"
         folder.mkdir(parents=True)
         evaluation = {"candidates": candidates, "catalogue": catalogue, "seed": 0, "ks": [20]}
-        (folder / "config.yaml").write_text(json.dumps({"eval": evaluation}))
+        evaluation |= {"questions": questions, "history": history} if questions else {}  # older runs say neither
+        (folder / "config.yaml").write_text(json.dumps({"eval": evaluation, "method": settings or {}}))
         facts = {
             "format": 1,
             "method": method,

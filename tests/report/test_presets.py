@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 
-from recretrain.config import compose
+from recretrain.config import compose, digest
 from recretrain.report import paper
 from recretrain.reproduce import expand, sweeps
 
 TABLES = paper.names(Path(__file__).parents[2] / "conf")
+
+
+def as_dict(config: DictConfig) -> dict[str, Any]:
+    values = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -22,7 +30,7 @@ def test_the_commands_of_a_table_compose_to_runs_it_has_a_row_for(name: str, con
     for job in jobs:
         config, choices = compose(job)
 
-        assert choices["method"] in table.rows
+        assert table.row(choices["method"], as_dict(config)) is not None
         assert table.about(choices["data"])
         assert config.data.source == "raw"
         assert {"data": choices["data"], "schedule": choices["schedule"]}.items() >= table.only.items()
@@ -41,3 +49,32 @@ def test_a_presets_method_can_be_replaced_on_the_command_line() -> None:
 
     assert choices["method"] == "spmf"
     assert config.method.pool_start == "latest"
+
+
+def test_every_row_of_ader_has_a_command(conf_dir: Path) -> None:
+    made = {}
+    for name in ("ader_table", "ader_ablation"):
+        table = paper.load(conf_dir, name)
+        jobs = [compose(job) for sweep in sweeps(name, [], None) for job in expand(sweep)]
+        made[name] = [(choices["data"], table.row(choices["method"], as_dict(config))) for config, choices in jobs]
+
+    rows = ["session_fine_tune", "session_dropout", "ewc", "session_joint", "ader"]
+    assert made["ader_table"] == [(data, row) for data in ("diginetica", "yoochoose") for row in rows]
+    variants = ["er_herding", "er_random", "er_loss", "er_loss_as_released", "ader_equal", "ader_fix"]
+    assert made["ader_ablation"] == [("diginetica", row) for row in ("ader", *variants, "ader_10k", "ader_20k")]
+
+
+def test_yoochoose_has_the_batches_and_ader_the_weight_that_its_authors_give_for_it() -> None:
+    jobs = [compose(job) for sweep in sweeps("ader_table", [], None) for job in expand(sweep)]
+
+    batches = {(choices["data"], config.method.batch_size) for config, choices in jobs}
+    weights = {(choices["data"], config.method.weight) for config, choices in jobs if choices["method"] == "ader"}
+    assert batches == {("diginetica", 256), ("yoochoose", 512)}
+    assert weights == {("diginetica", 0.8), ("yoochoose", 1.0)}
+
+
+def test_aders_preset_for_diginetica_says_only_that_the_data_must_be_there() -> None:
+    preset, _ = compose(["experiment=ader_diginetica"])
+    plain, _ = compose(["method=ader", "data=diginetica", "data.source=raw"])
+
+    assert digest(preset) == digest(plain)
