@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 ENGINE_GIVEN = frozenset(
-    {"backbone", "n_users", "n_items"}
+    {"backbone", "n_users", "n_items", "fields"}
 )  # constructor arguments that the engine passes, and conf/ does not
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
 

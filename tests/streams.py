@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
+from recretrain.data.fields import Field, write_fields
 from recretrain.data.questions import Arrivals
 from recretrain.data.stream import Stream
 
@@ -19,7 +21,8 @@ def write_stream(folder: Path, slices: Slices, *, n_users: int, n_items: int, so
     first_user, first_item = np.full(n_users, len(slices)), np.full(n_items, len(slices))
     for index, (users, items) in reversed(list(enumerate(slices))):
         first_user[list(users)], first_item[list(items)] = index, index
-        table = pa.table({"user": pa.array(users, pa.int64()), "item": pa.array(items, pa.int64())})
+        rating = pa.array(ratings(users, items), pa.float32())
+        table = pa.table({"user": pa.array(users, pa.int64()), "item": pa.array(items, pa.int64()), "rating": rating})
         pq.write_table(table, folder / f"period_{index:03d}.parquet")
     for name, first in (("users", first_user), ("items", first_item)):
         ids = np.arange(len(first))
@@ -36,7 +39,20 @@ def write_stream(folder: Path, slices: Slices, *, n_users: int, n_items: int, so
         "periods": [{"name": str(index), "rows": len(users)} for index, (users, _) in enumerate(slices)],
     }
     (folder / "stream.json").write_text(json.dumps(card))
+    write_fields(folder, {"user": fields(n_users, "age"), "item": fields(n_items, "genre")})
     return folder
+
+
+def ratings(users: Sequence[int], items: Sequence[int]) -> list[int]:
+    """1 to 5, by the fields below."""
+    return [1 + item % 3 + user // 2 % 2 for user, item in zip(users, items, strict=True)]
+
+
+def fields(n: int, name: str) -> list[Field]:
+    """One value of four, and one or two of five."""
+    ids = torch.arange(n)
+    some = torch.stack([ids % 3, torch.where(ids % 2 == 0, 3 + ids % 4 // 2, -1)], 1)
+    return [Field(name, 4, False, (ids % 4).unsqueeze(1)), Field(f"{name}s", 5, True, some)]
 
 
 def tasteful_slices(periods: int, rows: int, *, n_users: int, n_items: int, seed: int = 0) -> Slices:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from contract import CPU, maker, stream_of, tasks
+from contract import CPU, maker, tasks
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
@@ -176,9 +176,11 @@ def test_a_method_learns_and_answers_on_a_gpu(name, tmp_path):
     from recretrain.engine.seeds import seed_task
 
     cuda = torch.device("cuda")
-    method = maker(name)()
+    make = maker(name)
+    stream = make.stream(tmp_path / "s")
+    method = make(stream)
     method.backbone.to(cuda)
-    for task in tasks(stream_of(tmp_path / "s")):
+    for task in tasks(stream):
         method.update(task, Fitter(cuda, seed_task(0, task.index, cuda), "32-true"))
         for test in task.tests().values():
             assert half_ranks(method, test, cuda).device == CPU

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "backbones": {"backbones", "data"},
     "evaluation": {"evaluation", "data", "backbones"},
     "methods": {"methods", "evaluation", "backbones", "data"},
-    "engine": {"engine", "methods", "backbones", "evaluation", "data", "config"},
+    "engine": {"engine", "methods", "backbones", "evaluation", "data", "config", "signatures"},
     "report": {"report"},
 }
 

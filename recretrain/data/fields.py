@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,10 +28,15 @@ class Field:
         return there / there.sum(1, keepdim=True).clamp(min=1)
 
 
-Fields = Mapping[str, Sequence[Field]]  # "user" and "item" -> their fields, in the order a model takes them
+class Fields:
+    """The fields of users and of items, in the order in which a model takes them."""
+
+    def __init__(self, *, user: Sequence[Field], item: Sequence[Field]) -> None:
+        self.user = list(user)
+        self.item = list(item)
 
 
-def write_fields(folder: Path, fields: Fields) -> None:
+def write_fields(folder: Path, fields: Mapping[str, Sequence[Field]]) -> None:
     """`fields.json` and one array a field; to be called by a source that has fields."""
     card = {kind: [{"name": f.name, "size": f.size, "many": f.many} for f in fields.get(kind, ())] for kind in KINDS}
     for kind in KINDS:
@@ -42,15 +48,13 @@ def write_fields(folder: Path, fields: Fields) -> None:
 def read_fields(folder: Path) -> Fields:
     """What `write_fields` wrote; no fields where it was not called."""
     card = folder / "fields.json"
-    if not card.is_file():
-        return {kind: [] for kind in KINDS}
-    return {
-        kind: [
-            Field(f["name"], f["size"], f["many"], torch.from_numpy(np.load(_file(folder, kind, f["name"]))).long())
-            for f in fields
-        ]
-        for kind, fields in json.loads(card.read_text()).items()
-    }
+    told = json.loads(card.read_text()) if card.is_file() else {kind: [] for kind in KINDS}
+    return Fields(**{kind: [_read(folder, kind, field) for field in fields] for kind, fields in told.items()})
+
+
+def _read(folder: Path, kind: str, told: Mapping[str, Any]) -> Field:
+    values = torch.from_numpy(np.load(_file(folder, kind, told["name"]))).long()
+    return Field(told["name"], told["size"], told["many"], values)
 
 
 def _file(folder: Path, kind: str, name: str) -> Path:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from recretrain.data.cut import Cut
 from recretrain.data.errors import DataError
+from recretrain.data.prefixes import PAD
 from recretrain.data.stream import Past, Period, Stream, TestSet, concatenate
 
 OnRead = Callable[[str, int], None]
@@ -80,7 +85,8 @@ class NextPeriod:
             self._block - 1,
             f"{first}..{last}",
             lambda: concatenate([stream.interactions(p) for p in range(self._block)]),
-            on_read=on_read,
+            lambda: {"arrivals": joined(self._block - 1, [stream.questions(p) for p in range(self._block)])},
+            on_read,
         )
 
     def _tests(self, stream: Stream, period: int) -> Mapping[str, TestSet]:
@@ -120,3 +126,61 @@ class NextPeriod:
             )
         if self.choosing < 0:
             raise DataError(f"schedule.choosing={self.choosing} must be 0 or more")
+
+
+class States:
+    """The periods are states of one time, such as old and new users: learn one, answer the questions of all (MeLU).
+
+    All of them are one test set, each state a group under its period's name. The learned state's row is a training
+    error: its questions are among what is learned from.
+    """
+
+    def __init__(self, *, cut: Cut, learned: int) -> None:
+        self.cut = cut
+        self.learned = learned
+
+    def tasks(self, stream: Stream, on_read: OnRead) -> Sequence[Callable[[], Task]]:
+        if not 0 <= self.learned < len(stream):
+            raise DataError(f"schedule.learned={self.learned} but {stream.name} has states 0..{len(stream) - 1}")
+        return [lambda: Task(0, stream[self.learned].watched(on_read), Past([]), lambda: self._tests(stream))]
+
+    def roles(self, stream: Stream) -> Mapping[str, Sequence[int]]:
+        return {"choosing": [], "test": [self.learned]}
+
+    def _tests(self, stream: Stream) -> Mapping[str, TestSet]:
+        states = [stream[state] for state in range(len(stream))]
+        tests = [test for state in states for test in state.own.values()]
+        return {"test": stacked(self.learned, {s.name: t for s, t in zip(states, tests, strict=True)})}
+
+
+def stacked(period: int, tests: Mapping[str, TestSet]) -> TestSet:
+    """One test set of several, each a group under its name."""
+    owner = torch.repeat_interleave(torch.arange(len(tests)), torch.tensor([len(test) for test in tests.values()]))
+    mine = {name: owner == place for place, name in enumerate(tests)}
+    whole = joined(period, list(tests.values()))
+    finer = {f"{name}, {group}": rows & where for name, rows in mine.items() for group, where in whole.groups.items()}
+    return replace(whole, groups={**mine, **whole.groups, **finer})
+
+
+def joined(period: int, tests: Sequence[TestSet]) -> TestSet:
+    """The questions of all, each with candidates of its own; narrow context is filled up with -1 (ids) or 0."""
+    groups = sorted({group for test in tests for group in test.groups})
+    candidates = [test.candidates for test in tests if test.candidates is not None]
+    return TestSet(
+        period,
+        torch.cat([test.user for test in tests]),
+        torch.cat([test.labels for test in tests]),
+        candidates=torch.cat(candidates) if len(candidates) == len(tests) else None,
+        groups={group: torch.cat([_members(test, group) for test in tests]) for group in groups},
+        context={name: _widened([test.context[name] for test in tests]) for name in tests[0].context},
+    )
+
+
+def _members(test: TestSet, group: str) -> Tensor:
+    return test.groups.get(group, torch.zeros(len(test), dtype=torch.bool))
+
+
+def _widened(columns: Sequence[Tensor]) -> Tensor:
+    width = max(column.shape[1] for column in columns)
+    fill = 0.0 if columns[0].is_floating_point() else PAD
+    return torch.cat([F.pad(column, (0, width - column.shape[1]), value=fill) for column in columns])

@@ -31,6 +31,7 @@ from recretrain.engine.seeds import BUILD, seed_task
 from recretrain.engine.store import Costs, RunStore
 from recretrain.evaluation.evaluator import Evaluator, Row
 from recretrain.methods.base import RetrainMethod
+from recretrain.signatures import constructor_parameters
 
 log = logging.getLogger("recretrain")
 
@@ -182,12 +183,19 @@ def open_stream(config: DictConfig, schedule: Schedule, evaluator: Evaluator) ->
 def build_method(config: DictConfig, stream: Stream, machine: Machine) -> RetrainMethod:
     """Backbone and method with their first weights, on the machine's device."""
     seed_task(machine.seed, BUILD, machine.device)
-    backbone = build(config.backbone, "backbone", n_users=stream.n_users, n_items=stream.n_items).to(machine.device)
+    backbone = build(config.backbone, "backbone", **given(config, stream)).to(machine.device)
     _check_backbone(config, backbone)
     method = build(config.method, "method", backbone=backbone)
     if not isinstance(method, RetrainMethod):
         raise ConfigError(f"method._target_={config.method._target_} is not a RetrainMethod; derive it from that class")
     return method
+
+
+def given(config: DictConfig, stream: Stream) -> dict[str, Any]:
+    """What of the stream the backbone's constructor asks for."""
+    asked = constructor_parameters(config.backbone._target_)
+    known = {"n_users": stream.n_users, "n_items": stream.n_items}
+    return known | ({"fields": stream.fields} if "fields" in asked else {})
 
 
 def _check_backbone(config: DictConfig, backbone: Any) -> None:

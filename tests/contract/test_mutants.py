@@ -1,5 +1,6 @@
 """Each check of the contract catches the fault it is there for."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,10 @@ from contract import (
     resumes_where_it_stopped,
 )
 
+from recretrain.data.stream import Stream
+from recretrain.methods.ader import ADER
 from recretrain.methods.base import RetrainMethod
+from recretrain.methods.melu import MeLU
 from recretrain.methods.popularity import Popularity
 from recretrain.methods.sml import SML
 
@@ -24,24 +28,24 @@ from recretrain.methods.sml import SML
 def with_class(name: str, mutant: type[RetrainMethod]) -> Make:
     make = maker(name)
 
-    def mutated() -> RetrainMethod:
-        method = make()
+    def mutated(stream: Stream) -> RetrainMethod:
+        method = make(stream)
         method.__class__ = mutant
         return method
 
-    return mutated
+    return replace(make, build=mutated)
 
 
-def dropping(*keys: str) -> type[SML]:
-    """SML that does not save part of its state."""
+def dropping(key: str, method: type[RetrainMethod]) -> type[RetrainMethod]:
+    """The method, but it does not save part of its state."""
 
-    class Forgetful(SML):
+    class Forgetful(method):
         def extra_state(self):
-            return {**super().extra_state(), **dict.fromkeys(keys)}
+            return {**super().extra_state(), key: None}
 
         def load_extra_state(self, state):
-            missing = {key: super(Forgetful, self).extra_state()[key] for key in keys}
-            super().load_extra_state({**state, **missing})
+            missing = method.extra_state(self)[key]
+            super().load_extra_state({**state, key: missing})
 
     return Forgetful
 
@@ -98,7 +102,33 @@ def test_a_mutant_is_caught(check, mutant, tmp_path: Path):
         check(with_class("popularity", mutant), tmp_path / "stream")
 
 
-@pytest.mark.parametrize("key", ["transfer", "fresh_optimizer", "transfer_optimizer", "previous", "fresh"])
-def test_an_sml_that_forgets_part_of_its_state_is_caught(key, tmp_path: Path):
+class KeepingLocalUpdates(MeLU):
+    """Its meta-parameters go where the last user's support led."""
+
+    def score(self, questions):
+        answer = super().score(questions)
+        support = questions.context["support_item"][-1:], questions.context["support_rating"][-1:]
+        layers = self.net.decision_layers()
+        for weight, (moved, _) in zip(
+            layers, self._adapted(questions.user[-1:], *support, layers, True, 1), strict=True
+        ):
+            weight[0].data.copy_(moved[0])
+        return answer
+
+
+def test_a_melu_that_keeps_what_a_user_taught_it_is_caught(tmp_path: Path):
     with pytest.raises(AssertionError):
-        resumes_where_it_stopped(with_class("sml", dropping(key)), tmp_path / "stream")
+        is_unchanged_by_being_asked(with_class("melu", KeepingLocalUpdates), tmp_path / "stream")
+
+
+FORGETFUL = [
+    *(("sml", SML, key) for key in ("transfer", "fresh_optimizer", "transfer_optimizer", "previous", "fresh")),
+    *(("ader", ADER, key) for key in ("optimizer", "known", "memory")),
+    ("melu", MeLU, "optimizer"),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "key"), FORGETFUL, ids=[f"{name}-{key}" for name, _, key in FORGETFUL])
+def test_a_method_that_forgets_part_of_its_state_is_caught(name, kind, key, tmp_path: Path):
+    with pytest.raises((AssertionError, RuntimeError)):  # an ADER that knows no items cannot even go on
+        resumes_where_it_stopped(with_class(name, dropping(key, kind)), tmp_path / "stream")

@@ -3,7 +3,7 @@
 from itertools import islice
 
 import torch
-from contract import CPU, learn, maker, stream_of, tasks
+from contract import CPU, learn, maker, tasks
 
 from recretrain.data.prefixes import prefixes_of
 from recretrain.data.stream import Interactions
@@ -49,7 +49,8 @@ def test_exemplars_come_in_equal_parts_and_begin_anew_when_used_up():
 
 
 def test_a_tenth_of_the_prefixes_is_held_out(tmp_path):
-    method = maker("session_fine_tune")()
+    make = maker("session_fine_tune")
+    method = make(make.stream(tmp_path / "s"))
     prefixes = sessions([101])
 
     train, held_out = method._split(prefixes, generator())
@@ -61,10 +62,12 @@ def test_a_tenth_of_the_prefixes_is_held_out(tmp_path):
 def test_only_the_soft_max_of_known_items_moves_the_table(tmp_path):
     """Items that have not appeared keep their first weights, as if they were not there."""
     parts = [([0, 0, 1, 1, 2, 2] * 3, [0, 1, 2, 3, 4, 5] * 3), *[([0, 0, 1, 1], [1, 2, 3, 4])] * 6]
-    method = maker("session_fine_tune")()
+    make = maker("session_fine_tune")
+    stream = make.stream(tmp_path / "s", parts)
+    method = make(stream)
     first = method.model.item.detach().clone()
 
-    for task in tasks(stream_of(tmp_path / "s", parts)):
+    for task in tasks(stream):
         learn(method, task)
 
     assert method.known == 6
@@ -74,10 +77,11 @@ def test_only_the_soft_max_of_known_items_moves_the_table(tmp_path):
 
 def test_with_inputs_of_the_past_a_history_goes_on_over_the_border(tmp_path):
     parts = [([0, 1], [0, 1]), ([0, 1], [2, 3]), *[([0, 1], [4, 5])] * 5]
-    (_, task, *_) = tasks(stream_of(tmp_path / "s", parts))  # learns period 2
+    stream = maker("session_fine_tune").stream(tmp_path / "s", parts)
+    (_, task, *_) = tasks(stream)  # learns period 2
 
-    across = maker("session_fine_tune", inputs="past")()._prefixes(task)
-    within = maker("session_fine_tune")()._prefixes(task)
+    across = maker("session_fine_tune", inputs="past")(stream)._prefixes(task)
+    within = maker("session_fine_tune")(stream)._prefixes(task)
 
     assert across.histories(9).tolist() == [[0, 2], [1, 3]]
     assert across.labels.tolist() == [4, 5]
@@ -86,10 +90,12 @@ def test_with_inputs_of_the_past_a_history_goes_on_over_the_border(tmp_path):
 
 def test_the_best_weights_are_served_not_the_last(tmp_path, monkeypatch):
     measured = iter([0.5, 0.1, 0.1])
-    method = maker("session_fine_tune", epochs=3, patience=9)()
+    make = maker("session_fine_tune", epochs=3, patience=9)
+    stream = make.stream(tmp_path / "s")
+    method = make(stream)
     monkeypatch.setattr(method, "_recall", lambda test, fit: next(measured))
     weights = []
-    task = tasks(stream_of(tmp_path / "s"))[0]
+    task = tasks(stream)[0]
     original = method.stopping.__class__.__call__
 
     def watched(self, model, optimizer, *, epoch, measure):

@@ -1,0 +1,152 @@
+"""Content networks know users and items by their fields alone, so that a new one is no stranger."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recretrain.backbones.base import Backbone
+from recretrain.data.fields import Field, Fields
+from recretrain.data.stream import Questions
+
+Layers = list[
+    tuple[Tensor, Tensor]
+]  # weight and bias of each: [out, in], [out]; or one of each user's: [B, out, in], [B, out]
+
+
+class FieldTables(nn.Module):
+    """One table a field; the rows of a field with several values are averaged (MeLU, spec c).
+
+    A value that was never trained may share a reserved row until it is (`meet`): the released code has none, its
+    vocabularies hold the values of users to come.
+    """
+
+    def __init__(self, fields: Sequence[Field], size: int, *, reserve: bool) -> None:
+        super().__init__()
+        self._reserve = reserve
+        self._sizes = [field.size for field in fields]
+        self._many = [field.many for field in fields]
+        self.tables = nn.ParameterList(nn.Parameter(torch.empty(field.size + reserve, size)) for field in fields)
+        for place, field in enumerate(fields):
+            self.register_buffer(f"values{place}", field.values, persistent=False)
+            self.register_buffer(f"weights{place}", field.weights(), persistent=False)
+            self.register_buffer(f"met{place}", torch.full((field.size,), not reserve))
+
+    def draw(self, generator: torch.Generator | None) -> None:
+        """N(0, 1) for fields of one value; for those of several the default of a linear layer, +-1 / sqrt(values)."""
+        for table, size, many in zip(self.tables, self._sizes, self._many, strict=True):
+            with torch.no_grad():
+                if many:
+                    table.uniform_(-1 / math.sqrt(size), 1 / math.sqrt(size), generator=generator)
+                else:
+                    table.normal_(generator=generator)
+
+    def meet(self, ids: Tensor) -> None:
+        """The values of these users or items are about to be trained."""
+        for place in range(len(self.tables)):
+            values = self._of("values", place)[ids]
+            self._of("met", place)[values[values >= 0]] = True
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """[N] -> [N, fields x size]"""
+        parts = []
+        for place, table in enumerate(self.tables):
+            values = self._of("values", place)[ids].clamp(min=0)
+            if self._reserve:
+                values = torch.where(self._of("met", place)[values], values, self._sizes[place])
+            weights = self._of("weights", place)[ids]
+            parts.append(F.embedding_bag(values, table, mode="sum", per_sample_weights=weights))
+        return torch.cat(parts, 1)
+
+    def _of(self, name: str, place: int) -> Tensor:
+        found: Tensor = getattr(self, f"{name}{place}")
+        return found
+
+
+class RatingBackbone(Backbone):
+    """Predicts ratings; a question's candidates are the items to rate."""
+
+    def predict(self, user: Tensor, item: Tensor) -> Tensor:
+        """[B], [B, n] -> [B, n]"""
+        raise NotImplementedError
+
+    def draw(self, generator: torch.Generator | None) -> None:
+        """New weights, as at the start of a run."""
+        raise NotImplementedError
+
+    def meet(self, user: Tensor, item: Tensor) -> None:
+        """These users and items are about to be trained."""
+
+    @torch.no_grad()
+    def score(self, questions: Questions) -> Tensor:
+        if questions.candidates is None:
+            raise ValueError("a backbone of ratings answers episodes; set eval=episodes")
+        return self.predict(questions.user, questions.candidates)
+
+
+class ContentNet(RatingBackbone):
+    """MeLU's network (spec c): [item | user] -> hidden layers with ReLU -> a rating. Theta1: tables, Theta2: layers."""
+
+    def __init__(
+        self,
+        *,
+        n_users: int,
+        n_items: int,
+        fields: Fields,
+        embedding_size: int,
+        hidden: Sequence[int],
+        reserve_unseen: bool,
+    ) -> None:
+        super().__init__()
+        if not fields.item or not fields.user:
+            raise ValueError("these data have no fields of users and items; use data=movielens or data=bookcrossing")
+        self.item = FieldTables(fields.item, embedding_size, reserve=reserve_unseen)
+        self.user = FieldTables(fields.user, embedding_size, reserve=reserve_unseen)
+        sizes = [embedding_size * (len(fields.item) + len(fields.user)), *hidden, 1]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.draw(None)
+
+    def draw(self, generator: torch.Generator | None) -> None:
+        self.item.draw(generator)
+        self.user.draw(generator)
+        for layer in self.layers:
+            assert isinstance(layer, nn.Linear)
+            bound = 1 / math.sqrt(layer.in_features)
+            with torch.no_grad():
+                layer.weight.uniform_(-bound, bound, generator=generator)
+                layer.bias.uniform_(-bound, bound, generator=generator)
+
+    def meet(self, user: Tensor, item: Tensor) -> None:
+        self.user.meet(user)
+        self.item.meet(item)
+
+    def predict(self, user: Tensor, item: Tensor) -> Tensor:
+        return decide(self.inputs(user, item), self.decision_layers())
+
+    def inputs(self, user: Tensor, item: Tensor) -> Tensor:
+        """What the decision layers see.  # [B], [B, n] -> [B, n, d]"""
+        items = self.item(item.reshape(-1)).view(*item.shape, -1)
+        users = self.user(user).unsqueeze(1).expand(-1, item.shape[1], -1)
+        return torch.cat([items, users], 2)
+
+    def decision_layers(self) -> Layers:
+        return [(layer.weight, layer.bias) for layer in self.layers]  # type: ignore[misc]
+
+
+def decide(inputs: Tensor, layers: Layers) -> Tensor:
+    """[B, n, d] -> [B, n]"""
+    return activations(inputs, layers)[-1].squeeze(2)
+
+
+def activations(inputs: Tensor, layers: Layers) -> list[Tensor]:
+    """The input of each layer, then the output of the last.  # [B, n, d] -> [B, n, in] each"""
+    found = [inputs]
+    for place, (weight, bias) in enumerate(layers, start=1):
+        after = found[-1] @ weight.mT + (bias.unsqueeze(1) if bias.dim() == 2 else bias)
+        found.append(after if place == len(layers) else torch.relu(after))
+    return found

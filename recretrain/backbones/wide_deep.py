@@ -1,0 +1,44 @@
+"""Wide & Deep as a regressor of ratings: MeLU's network, and a line through all field values beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from recretrain.backbones.content import ContentNet, FieldTables, RatingBackbone
+from recretrain.data.fields import Fields
+
+
+class WideDeep(RatingBackbone):
+    """Cheng et al., DLRS 2016. MeLU's paper says neither what its wide part crosses nor how it is trained (spec e):
+    here it weighs every value of every field, without crosses.
+    """
+
+    def __init__(
+        self, *, n_users: int, n_items: int, fields: Fields, embedding_size: int, hidden: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self.deep = ContentNet(
+            n_users=n_users,
+            n_items=n_items,
+            fields=fields,
+            embedding_size=embedding_size,
+            hidden=hidden,
+            reserve_unseen=False,
+        )
+        self.wide_item = FieldTables(fields.item, 1, reserve=False)
+        self.wide_user = FieldTables(fields.user, 1, reserve=False)
+        self.draw(None)
+
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator | None) -> None:
+        self.deep.draw(generator)
+        for table in (*self.wide_item.parameters(), *self.wide_user.parameters()):
+            table.zero_()
+
+    def predict(self, user: Tensor, item: Tensor) -> Tensor:
+        items = self.wide_item(item.reshape(-1)).sum(1).view(item.shape)
+        users: Tensor = self.wide_user(user).sum(1, keepdim=True)
+        return self.deep.predict(user, item) + items + users
