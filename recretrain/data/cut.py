@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from typing import Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import ClassVar, Protocol
 
 from recretrain.data.errors import DataError
+from recretrain.data.zones import zone_named
+
+DAY = 86_400  # seconds, also of the days on which clocks change
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,31 @@ class Timeline(Protocol):
     @property
     def last(self) -> float: ...
 
+    @property
+    def first_end(self) -> float: ...  # when the first user (or session) to leave had its last row
+
     def rows_before(self, moment: float) -> int: ...
+
+    def rows_until(self, moment: float) -> int: ...  # those at the moment itself too
 
 
 class Cut(ABC):
+    drops_later: ClassVar[bool] = False  # rows after the last slice are no error; they are not in the stream
+
     @abstractmethod
     def slices(self, timeline: Timeline) -> list[Slice]:
-        """Slices that cover every row once, in order, none of them empty."""
+        """Slices one after the other from row 0 on, none of them empty; to the last row, but for `drops_later`."""
+
+
+def slices_of(cut: Cut, timeline: Timeline) -> list[Slice]:
+    """The slices of a cut, which are found to keep its contract."""
+    slices = cut.slices(timeline)
+    borders = [0, *(s.stop for s in slices)]
+    in_order = [s.start for s in slices] == borders[:-1] and all(start < stop for start, stop in pairwise(borders))
+    left = timeline.rows - borders[-1]
+    if not slices or not in_order or left < 0 or (left and not cut.drops_later):
+        raise ValueError(f"{type(cut).__name__} cut {timeline.rows} rows into {slices}; see the contract of Cut.slices")
+    return slices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +68,7 @@ class ByCount(Cut):
     periods: int
 
     def __post_init__(self) -> None:
-        if self.periods < 1:
-            raise DataError(f"schedule.cut.periods is {self.periods}; there must be at least 1")
+        _at_least_one("periods", self.periods)
 
     def slices(self, timeline: Timeline) -> list[Slice]:
         if timeline.rows < self.periods:
@@ -92,7 +111,7 @@ class ByCalendar(Cut):
 
     def _slots(self, first: float, last: float) -> list[tuple[str, float]]:
         """Name and start of each slot from the one that holds `first` to the one that holds `last`."""
-        zone = self._zone()
+        zone = zone_named(self.time_zone, "schedule.cut.time_zone")
         day = datetime.fromtimestamp(first, zone).date() - timedelta(days=1)
         slots: list[tuple[str, float]] = []
         for local in self._starts(day):
@@ -103,14 +122,6 @@ class ByCalendar(Cut):
                 slots.clear()
             slots.append((self._name(local), start))
         raise AssertionError("the calendar does not end")
-
-    def _zone(self) -> ZoneInfo:
-        try:
-            return ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise DataError(
-                f"schedule.cut.time_zone is {self.time_zone!r}, which is no zone; Europe/Oslo or UTC would be"
-            ) from error
 
     def _starts(self, day: date) -> Iterator[datetime]:
         """Local starts of all slots, from one that is not after `day`."""
@@ -132,3 +143,59 @@ class ByCalendar(Cut):
         if self.every == "week" or len(self.hours) == 1:
             return f"{start:%Y-%m-%d}"
         return f"{start:%Y-%m-%d %Hh}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromEnd(Cut):
+    """Periods of so many days up to the last row; period 0 is everything before (ADER's weeks of DIGINETICA).
+
+    A row exactly on a border belongs to the earlier period.
+    """
+
+    periods: int
+    days: int  # of every period but the first
+
+    def __post_init__(self) -> None:
+        _at_least_one("periods", self.periods)
+        _at_least_one("days", self.days)
+
+    def slices(self, timeline: Timeline) -> list[Slice]:
+        ends = [timeline.last - back * self.days * DAY for back in reversed(range(self.periods))]
+        return _up_to(ends, timeline, self.periods, self.days)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromStart(Cut):
+    """Periods of so many days after the first session's end; later rows are dropped (ADER's days of YOOCHOOSE).
+
+    Rows before that end are in period 0. A row exactly on a border belongs to the earlier period.
+    """
+
+    periods: int
+    days: int  # of every period
+
+    drops_later: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _at_least_one("periods", self.periods)
+        _at_least_one("days", self.days)
+
+    def slices(self, timeline: Timeline) -> list[Slice]:
+        ends = [timeline.first_end + (index + 1) * self.days * DAY for index in range(self.periods)]
+        return _up_to(ends, timeline, self.periods, self.days)
+
+
+def _up_to(ends: Sequence[float], timeline: Timeline, periods: int, days: int) -> list[Slice]:
+    borders = [0, *(timeline.rows_until(end) for end in ends)]
+    for index, (start, stop) in enumerate(pairwise(borders)):
+        if start == stop:
+            raise DataError(
+                f"period {index} (up to {datetime.fromtimestamp(ends[index], UTC):%Y-%m-%d %H:%M}) has no "
+                f"interactions; lower schedule.cut.periods (now {periods}) or change schedule.cut.days (now {days})"
+            )
+    return [Slice(str(index), start, stop) for index, (start, stop) in enumerate(pairwise(borders))]
+
+
+def _at_least_one(option: str, value: int) -> None:
+    if value < 1:
+        raise DataError(f"schedule.cut.{option} is {value}; it must be at least 1")

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import duckdb
 
-from recretrain.data.cut import Cut, Slice
+from recretrain.data.cut import Cut, Slice, slices_of
 from recretrain.data.errors import DataError
 from recretrain.data.places import aside_of
 from recretrain.data.sources.base import Connection, Drop, Source, quoted
@@ -29,6 +29,7 @@ def build(source: Source, cut: Cut, files: Sequence[Path], folder: Path, card: d
         counts = _filter(connection, source, files)
         _order(connection, source.brings_periods(files))
         slices = _given(connection) if source.brings_periods(files) else _cut(connection, cut)
+        counts += _drop_later(connection, source, slices, counts[-1])
         _number(connection, source, files, slices)
         columns, periods = _write_periods(connection, slices, aside)
         source.write_candidates(files, aside)
@@ -54,10 +55,10 @@ def _filter(connection: Connection, source: Source, files: Sequence[Path]) -> li
     """Drop what the configuration asks for; what is then still unusable is an error."""
     counts = [_count(connection, "read")]
     log.info("%s: read %d rows, %d users, %d items", source.name, *list(counts[0].values())[1:])
-    for drop in source.before_check():
+    for drop in source.before_check(files):
         counts.append(_drop(connection, source, drop, counts[-1]))
     _check_complete(connection, source, files)
-    for drop in source.after_check():
+    for drop in source.after_check(files):
         counts.append(_drop(connection, source, drop, counts[-1]))
     if not counts[-1]["rows"]:
         steps = ", ".join(f"{c['step']} left {c['rows']}" for c in counts)
@@ -67,8 +68,8 @@ def _filter(connection: Connection, source: Source, files: Sequence[Path]) -> li
     return counts
 
 
-def _count(connection: Connection, step: str) -> Count:
-    query = 'SELECT count(*), count(DISTINCT "user"), count(DISTINCT item) FROM interactions'
+def _count(connection: Connection, step: str, table: str = "interactions") -> Count:
+    query = f'SELECT count(*), count(DISTINCT "user"), count(DISTINCT item) FROM {table}'
     rows, users, items = connection.sql(query).fetchall()[0]
     return {"step": step, "rows": rows, "users": users, "items": items}
 
@@ -77,9 +78,20 @@ def _drop(connection: Connection, source: Source, drop: Drop, before: Count) -> 
     dropped = connection.execute(f"DELETE FROM interactions WHERE {drop.rows}").fetchall()[0][0]
     while drop.until_stable and dropped:
         dropped = connection.execute(f"DELETE FROM interactions WHERE {drop.rows}").fetchall()[0][0]
-    count = _count(connection, drop.step)
+    return _told(source, _count(connection, drop.step), before)
+
+
+def _drop_later(connection: Connection, source: Source, slices: Sequence[Slice], before: Count) -> list[Count]:
+    """What a cut leaves out goes before ids are given."""
+    if slices[-1].stop == before["rows"]:
+        return []
+    connection.execute("DELETE FROM stream WHERE position >= $1", [slices[-1].stop])
+    return [_told(source, _count(connection, "schedule.cut", "stream"), before)]
+
+
+def _told(source: Source, count: Count, before: Count) -> Count:
     lost = [int(before[what]) - int(count[what]) for what in ("rows", "users", "items")]
-    log.info("%s: %s dropped %d rows, %d users, %d items", source.name, drop.step, *lost)
+    log.info("%s: %s dropped %d rows, %d users, %d items", source.name, count["step"], *lost)
     return count
 
 
@@ -122,14 +134,25 @@ class _Timeline:
     first: float
     last: float
 
+    @property
+    def first_end(self) -> float:
+        query = 'SELECT min(ended) FROM (SELECT max(time) AS ended FROM stream GROUP BY "user")'
+        return float(self.connection.sql(query).fetchall()[0][0])
+
     def rows_before(self, moment: float) -> int:
-        query = "SELECT count(*) FROM stream WHERE time < $1"
+        return self._rows("time < $1", moment)
+
+    def rows_until(self, moment: float) -> int:
+        return self._rows("time <= $1", moment)
+
+    def _rows(self, condition: str, moment: float) -> int:
+        query = f"SELECT count(*) FROM stream WHERE {condition}"
         return int(self.connection.execute(query, [moment]).fetchall()[0][0])
 
 
 def _cut(connection: Connection, cut: Cut) -> list[Slice]:
     rows, first, last = connection.sql("SELECT count(*), min(time), max(time) FROM stream").fetchall()[0]
-    return cut.slices(_Timeline(connection, rows, first, last))
+    return slices_of(cut, _Timeline(connection, rows, first, last))
 
 
 def _given(connection: Connection) -> list[Slice]:

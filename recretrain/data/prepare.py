@@ -30,7 +30,7 @@ def prepare(source: Source, cut: Cut, *, data_root: Path, cache: Path) -> Path:
         "format": FORMAT,
         "name": source.name,
         "reader": type(source).__name__,
-        "options": source.options() | ({} if raw.brings_periods else {"cut": _cut_options(cut)}),
+        "options": source.options(raw.files) | ({} if raw.brings_periods else {"cut": _cut_options(cut)}),
         "files": raw.identity,
     }
     digest = digest_of(recipe)

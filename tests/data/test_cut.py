@@ -1,12 +1,13 @@
 """Cuts, on rows whose times are written out."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 
-from recretrain.data.cut import ByCalendar, ByCount, Slice
+from recretrain.data.cut import DAY, ByCalendar, ByCount, Cut, FromEnd, FromStart, Slice, slices_of
 from recretrain.data.errors import DataError
 
 
@@ -15,9 +16,13 @@ class Rows:
         self.times = sorted(times)
         self.rows = len(times)
         self.first, self.last = self.times[0], self.times[-1]
+        self.first_end = self.first  # as if every row were a session
 
     def rows_before(self, moment: float) -> int:
         return bisect_left(self.times, moment)
+
+    def rows_until(self, moment: float) -> int:
+        return bisect_right(self.times, moment)
 
 
 def at(*texts: str) -> Rows:
@@ -96,3 +101,93 @@ def test_an_empty_period_is_named_with_the_cure():
 def test_values_that_cannot_work_are_named(options: dict, message: str):
     with pytest.raises(DataError, match=message):
         ByCalendar(**{"hours": [0], "time_zone": "UTC"} | options).slices(at("2019-01-05"))
+
+
+def borders(slices: Sequence[Slice]) -> list[tuple[int, int]]:
+    return [(s.start, s.stop) for s in slices]
+
+
+def test_weeks_are_counted_back_from_the_last_row_and_the_first_period_is_the_rest():
+    # the last row is on day 20, so that the borders are days 6 and 13; a row on a border belongs to the earlier period
+    rows = Rows([DAY * day for day in (0, 1, 6, 6.5, 13, 13.5, 20)])
+
+    assert borders(FromEnd(periods=3, days=7).slices(rows)) == [(0, 3), (3, 5), (5, 7)]
+
+
+def test_days_are_counted_from_the_end_of_the_first_session_and_later_rows_are_left_out():
+    rows = Rows([DAY * day for day in (0, 0.5, 1.5, 1.6, 2.5, 2.6, 9)])
+    rows.first_end = DAY * 0.5
+
+    assert borders(FromStart(periods=2, days=1).slices(rows)) == [(0, 3), (3, 5)]
+
+
+def test_a_week_without_rows_is_named_with_the_cure():
+    rows = at("2016-05-01", "2016-05-31")
+
+    with pytest.raises(
+        DataError, match=r"period 1 \(up to 2016-05-24 00:00\) has no .*periods \(now 3\) .*days \(now 7"
+    ):
+        FromEnd(periods=3, days=7).slices(rows)
+
+
+def test_days_after_the_last_row_are_named_with_the_cure():
+    rows = Rows([0, DAY / 2, DAY * 1.5])
+
+    with pytest.raises(DataError, match=r"period 2 \(up to 1970-01-04 00:00\) has no .* lower schedule\.cut\.periods"):
+        FromStart(periods=3, days=1).slices(rows)
+
+
+@pytest.mark.parametrize("cut", [FromEnd, FromStart])
+@pytest.mark.parametrize("option", ["periods", "days"])
+def test_no_periods_or_days_are_an_error(cut: type[FromEnd | FromStart], option: str):
+    with pytest.raises(DataError, match=rf"schedule\.cut\.{option} is 0; it must be at least 1"):
+        cut(**{"periods": 3, "days": 7, option: 0})
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        ByCount(periods=3),
+        ByCalendar(every="day", hours=[0], time_zone="UTC"),
+        FromEnd(periods=3, days=1),
+        FromStart(periods=3, days=1),
+    ],
+    ids=lambda cut: type(cut).__name__,
+)
+def test_every_cut_keeps_the_contract(cut: Cut):
+    rows = Rows([DAY * n / 10 for n in range(60)])
+
+    slices = slices_of(cut, rows)
+
+    assert slices[0].start == 0
+    assert [s.stop for s in slices[:-1]] == [s.start for s in slices[1:]]
+    assert (slices[-1].stop < 60) == cut.drops_later
+
+
+@dataclass(frozen=True)
+class Given(Cut):
+    given: Sequence[tuple[int, int]]
+
+    def slices(self, timeline: object) -> list[Slice]:
+        return [Slice(str(n), start, stop) for n, (start, stop) in enumerate(self.given)]
+
+
+@dataclass(frozen=True)
+class Dropping(Given):
+    drops_later = True
+
+
+@pytest.mark.parametrize(
+    "given", [[(0, 4)], [(0, 2), (3, 5)], [(0, 3), (2, 5)], [(0, 0), (0, 5)], [(1, 5)], [(0, 6)], []]
+)
+def test_a_cut_that_loses_or_repeats_rows_is_found(given: list[tuple[int, int]]):
+    with pytest.raises(ValueError, match=r"Given cut 5 rows into .*; see the contract of Cut\.slices"):
+        slices_of(Given(given), Rows(range(5)))
+
+
+@pytest.mark.parametrize("given", [[(0, 2), (3, 4)], [(0, 6)], [(1, 4)], []])
+def test_a_cut_that_drops_later_rows_loses_no_others(given: list[tuple[int, int]]):
+    assert borders(slices_of(Dropping([(0, 2), (2, 4)]), Rows(range(5)))) == [(0, 2), (2, 4)]
+
+    with pytest.raises(ValueError, match="Dropping cut 5 rows"):
+        slices_of(Dropping(given), Rows(range(5)))

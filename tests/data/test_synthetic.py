@@ -1,7 +1,7 @@
 """Generated data: read by the readers of the raw layouts, drifting, reproducible."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from recretrain.data.cut import ByCalendar, ByCount, Cut
+from recretrain.data.cut import ByCalendar, ByCount, Cut, FromEnd, FromStart
 from recretrain.data.prepare import load_source, prepare
 from recretrain.data.synthetic.tastes import picks
 from recretrain.data.synthetic.yelp import YelpReviews
@@ -20,6 +20,8 @@ CONF = Path(__file__).parents[2] / "conf"
 THREE_A_DAY = ByCalendar(every="day", hours=[0, 10, 17], time_zone="Europe/Oslo")
 YELP = {"reviews": 4000, "users": 100, "items": 200}
 ADRESSA = {"days": 4, "clicks": 4000, "users": 200, "articles": 400}
+DIGINETICA = {"days": 40, "clicks": 8000, "items": 300, "genres": 5}
+YOOCHOOSE = {"days": 6, "clicks": 8000, "items": 300, "genres": 5}
 
 
 def options(name: str, **changes: Any) -> dict[str, Any]:
@@ -43,7 +45,9 @@ def write(tmp: Path, name: str, folder: str, **changes: Any) -> bytes:
     return b"".join(file.read_bytes() for file in source.synthesize(tmp / folder))
 
 
-@pytest.mark.parametrize(("name", "small"), [("yelp", YELP), ("adressa", ADRESSA)])
+@pytest.mark.parametrize(
+    ("name", "small"), [("yelp", YELP), ("adressa", ADRESSA), ("diginetica", DIGINETICA), ("yoochoose", YOOCHOOSE)]
+)
 def test_a_seed_gives_the_same_files_and_another_seed_others(tmp_path: Path, name: str, small: dict[str, int]):
     first = write(tmp_path, name, "first", **small, seed=1)
 
@@ -116,6 +120,75 @@ def test_businesses_open_during_the_stream(tmp_path: Path):
 
     first_period = pq.read_table(folder / "items.parquet")["first_period"].to_numpy()
     assert min(np.bincount(first_period)) > 5
+
+
+@pytest.fixture(scope="module", params=["diginetica", "yoochoose"])
+def sessions(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generated sessions, prepared in five periods."""
+    tmp = tmp_path_factory.mktemp("sessions")
+    if request.param == "diginetica":
+        return prepared(tmp, "diginetica", FromEnd(periods=5, days=7), DIGINETICA)
+    return prepared(tmp, "yoochoose", FromStart(periods=5, days=1), YOOCHOOSE)
+
+
+def test_generated_sessions_are_read_as_raw_ones_and_marked_synthetic(sessions: Path):
+    card = json.loads((sessions / "stream.json").read_text())
+
+    assert (card["source"], card["columns"], len(card["periods"])) == ("synthetic", ["user", "item", "time"], 5)
+
+
+def test_enough_sessions_and_items_pass_the_filters(sessions: Path):
+    counts = {c["step"]: c for c in json.loads((sessions / "stream.json").read_text())["counts"]}
+    read, left = counts["read"], counts["min_session_clicks=2 again"]
+
+    assert read["rows"] / read["users"] == pytest.approx(5, rel=0.1)  # geometric: a fifth has one click
+    assert left["users"] / read["users"] == pytest.approx(0.8, rel=0.05)
+    assert left["items"] > 0.8 * read["items"]
+
+
+def test_items_appear_in_every_period(sessions: Path):
+    first_period = pq.read_table(sessions / "items.parquet")["first_period"].to_numpy()
+
+    assert min(np.bincount(first_period)) >= 5
+
+
+def test_the_next_click_can_be_learned_from_the_last_one(sessions: Path):
+    followed, popular = next_clicks(sessions, range(4), 4)
+
+    assert followed > 0.4
+    assert followed > 2 * popular
+
+
+def test_who_follows_whom_changes(sessions: Path):
+    early, _ = next_clicks(sessions, [0, 1], 4)
+    late, _ = next_clicks(sessions, [2, 3], 4)
+
+    assert late > 1.2 * early
+
+
+def next_clicks(folder: Path, past: Sequence[int], future: int) -> tuple[float, float]:
+    """Share of the next clicks of a period among the 20 that followed most in the past, and among its 20 favourites."""
+    clicks, following = (np.concatenate(column) for column in zip(*(pairs(folder, p) for p in past), strict=True))
+    size = pq.read_table(folder / "items.parquet").num_rows
+    often = np.zeros((size, size))
+    np.add.at(often, (clicks, following), 1)
+    last, following_now = pairs(folder, future)
+    popular = often.sum(axis=0)
+    foreseen = np.argsort(-(often + popular / popular.sum())[last], axis=1)[:, :20]
+    favourites = np.argsort(-popular)[:20]
+    return float((foreseen == following_now[:, None]).any(axis=1).mean()), float(
+        np.isin(following_now, favourites).mean()
+    )
+
+
+def pairs(folder: Path, period: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Every click of a period that another follows in its session, and that one."""
+    table = pq.read_table(folder / f"period_{period:03d}.parquet")
+    session = table["user"].to_numpy()
+    order = np.argsort(session, kind="stable")
+    inside = np.diff(session[order]) == 0
+    item = items(folder, period)[order]
+    return item[:-1][inside], item[1:][inside]
 
 
 @pytest.fixture(scope="module")

@@ -42,9 +42,9 @@ class Adressa(JsonEvents):
         events = read_json(connection, files, ("userId", "id", "time"))
         return events.project("""userId AS "user", nullif(id, '') AS item, TRY_CAST(time AS DOUBLE) AS time""")
 
-    def before_check(self) -> list[Drop]:
+    def before_check(self, files: Sequence[Path]) -> list[Drop]:
         own = [Drop("front_page=drop", "item IS NULL")] if self.front_page == "drop" else []
-        return super().before_check() + own
+        return super().before_check(files) + own
 
     def cure(self, column: str) -> str:
         if column == "item":

@@ -75,11 +75,11 @@ class Source(ABC):
     def find(self, root: Path) -> list[Path]:
         return self.files_in(root / self.path)
 
-    def before_check(self) -> list[Drop]:
+    def before_check(self, files: Sequence[Path]) -> list[Drop]:
         """Drops made before rows with missing values are an error."""
         return []
 
-    def after_check(self) -> list[Drop]:
+    def after_check(self, files: Sequence[Path]) -> list[Drop]:
         return []
 
     def brings_periods(self, files: Sequence[Path]) -> bool:
@@ -113,8 +113,8 @@ class Source(ABC):
         folder.mkdir(parents=True, exist_ok=True)
         return generator.write(folder)
 
-    def options(self) -> dict[str, Any]:
-        """The options that shape the data."""
+    def options(self, files: Sequence[Path]) -> dict[str, Any]:
+        """The options that shape the data which come of these files (none yet, where they are to be generated)."""
         return {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name not in self.silent}
 
     def missing(self, root: Path) -> str:
@@ -148,12 +148,12 @@ class EventSource(Source):
     def repeats_are_errors(self) -> bool:
         return self.repeats == "error"
 
-    def before_check(self) -> list[Drop]:
+    def before_check(self, files: Sequence[Path]) -> list[Drop]:
         if self.min_rating is None:
             return []
         return [Drop(f"min_rating={self.min_rating:g}", f"rating < {float(self.min_rating)}")]
 
-    def after_check(self) -> list[Drop]:
+    def after_check(self, files: Sequence[Path]) -> list[Drop]:
         least = {"user": self.min_user_interactions, "item": self.min_item_interactions}
         drops = [Drop(f"min_{kind}_interactions={n}", rare(kind, n)) for kind, n in least.items() if n]
         if self.k_core:

@@ -55,9 +55,9 @@ class MovieLens(EventSource):
             TRY_CAST(rating AS FLOAT) AS rating, TRY_CAST(time AS DOUBLE) AS time"""
         )
 
-    def before_check(self) -> list[Drop]:
+    def before_check(self, files: Sequence[Path]) -> list[Drop]:
         own = [Drop("missing_time=drop", "time IS NULL")] if self.missing_time == "drop" else []
-        return super().before_check() + own
+        return super().before_check(files) + own
 
     def place_of(self, files: Sequence[Path], row: int) -> str:
         return lines.place_of(files, row, header=RELEASES[self.release].header)
