@@ -130,6 +130,10 @@ def some(table: nn.Parameter) -> None:
     take(table, torch.tensor([0, 3, 3])).sum().backward()
 
 
+def others(table: nn.Parameter) -> None:
+    take(table, torch.tensor([5])).sum().backward()
+
+
 def soft(table: nn.Parameter) -> None:
     cross_entropy(leaf(ROWS, SIZE), table, torch.zeros(ROWS, dtype=torch.long), KNOWN).backward()
 
@@ -140,7 +144,7 @@ def plain(table: nn.Parameter) -> None:
 
 @pytest.mark.parametrize(
     "writers",
-    [[whole], [some], [soft], [some, whole], [whole, some], [some, soft], [soft, some], [some, some], [plain]],
+    [[whole], [some], [soft], [some, whole], [whole, some], [some, soft], [soft, some], [some, others], [plain]],
     ids=lambda writers: "+".join(writer.__name__ for writer in writers),
 )
 def test_nothing_of_a_gradient_is_left_after_zero_grad(writers: list):
