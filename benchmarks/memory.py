@@ -1,6 +1,6 @@
 """Peak memory of preparing a million reviews, of answering a period and of ADER, each in a process of its own.
 
-`python -m benchmarks.memory generate|prepare|evaluate|cycles FOLDER` is such a process; it prints megabytes.
+`python -m benchmarks.memory generate|prepare|evaluate|cycles|melu FOLDER` is such a process; it prints megabytes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ def lines(folder: Path) -> Iterator[Line]:
     what = "answering 75k questions x 1000 candidates: peak MB above the model"
     yield _at_most(f"{what}, candidates drawn", _process("evaluate", folder), 500)
     yield _at_most(f"{what}, candidates on disk", _process("evaluate", folder), 500)
+    yield _at_most("an epoch of MeLU and its answers: peak MB", _process("melu", folder), 1000)
     yield _at_most("two cycles of ADER, 43105 items, 30000 exemplars: peak MB", _process("cycles", folder), 2000)
 
 
@@ -75,6 +76,13 @@ def cycles(folder: Path) -> float:
     return _peak_mb()
 
 
+def melu(folder: Path) -> float:
+    from benchmarks import episodes
+
+    episodes.run()
+    return _peak_mb()
+
+
 def _process(part: str, folder: Path) -> float:
     command = [sys.executable, "-m", "benchmarks.memory", part, str(folder)]
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
@@ -90,5 +98,5 @@ def _peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    parts = {"generate": generate, "prepare": prepare, "evaluate": evaluate, "cycles": cycles}
+    parts = {"generate": generate, "prepare": prepare, "evaluate": evaluate, "cycles": cycles, "melu": melu}
     print(parts[sys.argv[1]](Path(sys.argv[2])))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from recretrain.backbones.content import ContentNet, Layers, decide
 from recretrain.backbones.mf import MF
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.data.stream import Interactions, TestSet
@@ -155,3 +156,37 @@ def rank_by_sorting(model: SequenceBackbone, history: Tensor, label: Tensor) -> 
         scores = model.output @ model.encode(row.unsqueeze(0))[0]
         ranks.append(int((torch.argsort(scores, descending=True) == wanted).nonzero()))
     return ranks
+
+
+class MetaTraining:
+    """MeLU with autograd, a user at a time, first order, on gathered features."""
+
+    def __init__(self, net: ContentNet, *, steps: int, local_learning_rate: float) -> None:
+        self._net = net
+        self._steps = steps
+        self._rate = local_learning_rate
+        self._adam = torch.optim.Adam(net.parameters(), lr=5e-5)
+
+    def step(self, users: Tensor, items: Tensor, ratings: Tensor, asked: Tensor, rated: Tensor) -> None:
+        """[B], [B, S] with -1 after the last, [B, S], [B, n], [B, n]"""
+        losses = []
+        for user, item, rating, query, answer in zip(users, items, ratings, asked, rated, strict=True):
+            there = item >= 0
+            losses.append(self._query_loss(user.view(1), item[there], rating[there], query, answer))
+        self._adam.zero_grad()
+        torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
+        self._adam.step()
+
+    def _query_loss(self, user: Tensor, item: Tensor, rating: Tensor, query: Tensor, answer: Tensor) -> Tensor:
+        layers = self._net.decision_layers()
+        fast = [weight for layer in layers for weight in layer]
+        for _ in range(self._steps):
+            predicted = decide(self._net.inputs(user, item.unsqueeze(0)), _paired(fast))[0]
+            gradients = torch.autograd.grad(nn.functional.mse_loss(predicted, rating), fast)
+            fast = [weight - self._rate * gradient for weight, gradient in zip(fast, gradients, strict=True)]
+        predicted = decide(self._net.inputs(user, query.unsqueeze(0)), _paired(fast))[0]
+        return nn.functional.mse_loss(predicted, answer)
+
+
+def _paired(flat: Sequence[Tensor]) -> Layers:
+    return list(zip(flat[::2], flat[1::2], strict=True))

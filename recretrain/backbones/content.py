@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -128,25 +129,44 @@ class ContentNet(RatingBackbone):
     def predict(self, user: Tensor, item: Tensor) -> Tensor:
         return decide(self.inputs(user, item), self.decision_layers())
 
-    def inputs(self, user: Tensor, item: Tensor) -> Tensor:
-        """What the decision layers see.  # [B], [B, n] -> [B, n, d]"""
-        items = self.item(item.reshape(-1)).view(*item.shape, -1)
-        users = self.user(user).unsqueeze(1).expand(-1, item.shape[1], -1)
-        return torch.cat([items, users], 2)
+    def inputs(self, user: Tensor, item: Tensor) -> Inputs:
+        """What the decision layers see.  # [B], [B, n]"""
+        return Inputs(self.item(item.reshape(-1)).view(*item.shape, -1), self.user(user))
 
     def decision_layers(self) -> Layers:
         return [(layer.weight, layer.bias) for layer in self.layers]  # type: ignore[misc]
 
 
-def decide(inputs: Tensor, layers: Layers) -> Tensor:
-    """[B, n, d] -> [B, n]"""
+@dataclass(frozen=True)
+class Inputs:
+    """[item | user] of the rows of each user; the user's half is the same in all of them, and computed with once."""
+
+    item: Tensor  # [B, n, d]
+    user: Tensor  # [B, e]
+
+    def rows(self, index: Tensor) -> Inputs:
+        return Inputs(self.item[index], self.user[index])
+
+    def times(self, weight: Tensor) -> Tensor:
+        """[out, d + e] or [B, out, d + e] -> [B, n, out]"""
+        size = self.item.shape[2]
+        return self.item @ weight[..., :size].mT + self.user.unsqueeze(1) @ weight[..., size:].mT
+
+    def gradient(self, error: Tensor) -> Tensor:
+        """Of each user's weight, from that of `times`.  # [B, n, out] -> [B, out, d + e]"""
+        return torch.cat([error.mT @ self.item, error.sum(1).unsqueeze(2) * self.user.unsqueeze(1)], 2)
+
+
+def decide(inputs: Inputs, layers: Layers) -> Tensor:
+    """[B, n] ratings."""
     return activations(inputs, layers)[-1].squeeze(2)
 
 
-def activations(inputs: Tensor, layers: Layers) -> list[Tensor]:
-    """The input of each layer, then the output of the last.  # [B, n, d] -> [B, n, in] each"""
-    found = [inputs]
+def activations(inputs: Inputs, layers: Layers) -> list[Tensor]:
+    """What each layer gives.  # [B, n, out] each"""
+    found: list[Tensor] = []
     for place, (weight, bias) in enumerate(layers, start=1):
-        after = found[-1] @ weight.mT + (bias.unsqueeze(1) if bias.dim() == 2 else bias)
+        product = found[-1] @ weight.mT if found else inputs.times(weight)
+        after = product + (bias.unsqueeze(1) if bias.dim() == 2 else bias)
         found.append(after if place == len(layers) else torch.relu(after))
     return found

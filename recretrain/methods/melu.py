@@ -95,7 +95,7 @@ class MeLU(RetrainMethod):
         for rows, longest in by_length(item >= 0):
             local = self._adapted(user[rows], item[rows, :longest], rating[rows, :longest], layers, first, steps)
             order.append(rows)
-            parts.append(decide(inputs[rows], local))
+            parts.append(decide(inputs.rows(rows), local))
         return torch.cat(parts)[torch.argsort(torch.cat(order))]
 
     def _adapted(self, user: Tensor, item: Tensor, rating: Tensor, layers: Layers, first: bool, steps: int) -> Layers:

@@ -7,16 +7,16 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from recretrain.backbones.content import Layers, activations
+from recretrain.backbones.content import Inputs, Layers, activations
 
 
 def adapted(
-    inputs: Tensor, rating: Tensor, there: Tensor, layers: Layers, *, steps: int, learning_rate: float
+    inputs: Inputs, rating: Tensor, there: Tensor, layers: Layers, *, steps: int, learning_rate: float
 ) -> Layers:
     """`layers` after `steps` of gradient descent on each user's mean squared error (MeLU, spec d).
 
     Differentiable, so that a second-order outer gradient goes through it; call it without gradients for the first
-    order and for answering.  # [B, S, d], [B, S], [B, S] -> one of each layer for every user
+    order and for answering.  # [B, S] rows, [B, S], [B, S] -> one of each layer for every user
     """
     share = there / there.sum(1, keepdim=True).clamp(min=1)
     for _ in range(steps):
@@ -35,19 +35,20 @@ def per_user(layers: Layers, change: Layers) -> Layers:
     ]
 
 
-def _gradients(inputs: Tensor, rating: Tensor, share: Tensor, layers: Layers) -> Layers:
+def _gradients(inputs: Inputs, rating: Tensor, share: Tensor, layers: Layers) -> Layers:
     """Of each user's loss, by the chain rule.  # weights [B, out, in], biases [B, out]"""
-    *seen, predicted = activations(inputs, layers)
+    *hidden, predicted = activations(inputs, layers)
     error = (2 * share * (predicted.squeeze(2) - rating)).unsqueeze(2)  # [B, S, 1]
     gradients: Layers = []
     for place in reversed(range(len(layers))):
-        gradients.insert(0, (error.mT @ seen[place], error.sum(1)))
+        down = error.mT @ hidden[place - 1] if place else inputs.gradient(error)
+        gradients.insert(0, (down, error.sum(1)))
         if place:
-            error = (error @ layers[place][0]) * (seen[place] > 0)
+            error = (error @ layers[place][0]) * (hidden[place - 1] > 0)
     return gradients
 
 
-def by_length(there: Tensor, limits: tuple[int, ...] = (8, 16, 32, 64)) -> list[tuple[Tensor, int]]:
+def by_length(there: Tensor, limits: tuple[int, ...] = (16, 48)) -> list[tuple[Tensor, int]]:
     """Users with supports of like length, and the longest of each group: little of what is computed is padding."""
     length = there.sum(1)
     borders = [-1, *(limit for limit in limits if limit < there.shape[1]), there.shape[1]]
