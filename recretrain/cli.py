@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     _add_report(verbs.add_parser("report", help="tables of the runs there are"))
     _add_data(verbs.add_parser("data", help="find, prepare, describe or generate data"))
     _add_list(verbs.add_parser("list", help="what can be chosen: methods, data, schedules, tables, ..."))
+    _add_evidence(verbs.add_parser("evidence", help="the items that a newcomer should rate first, by a run of MeLU"))
     verbs.add_parser("doctor", help="versions, devices, memory, data found").set_defaults(act=_doctor)
     return top
 
@@ -113,6 +114,24 @@ def _reproduce(found: argparse.Namespace) -> None:
         print(plan(found.table, found.overrides, seeds=found.seeds))
     else:
         reproduce(found.table, found.overrides, seeds=found.seeds, jobs=found.jobs)
+
+
+def _add_evidence(verb: argparse.ArgumentParser) -> None:
+    verb.description = "Items by popularity times the norm of their ratings' gradients (MeLU); also to evidence.csv."
+    verb.add_argument("run", type=Path, help="a run folder of method=melu")
+    verb.add_argument("--top", type=int, default=20, metavar="N", help="default: 20")
+    verb.add_argument("--least-error", type=float, default=0.1, metavar="E", help="smaller errors count as this; 0.1")
+    verb.add_argument("--norm", choices=("decisions", "tensors"), default="decisions", help="paper | released code")
+    verb.set_defaults(act=_evidence)
+
+
+def _evidence(found: argparse.Namespace) -> None:
+    from tabulate import tabulate
+
+    from recretrain.engine.evidence import candidates
+
+    rows = candidates(found.run, top=found.top, least_error=found.least_error, norm=found.norm)
+    print(tabulate([vars(row) for row in rows], headers="keys", tablefmt="simple", floatfmt=".4f"))
 
 
 def _add_report(verb: argparse.ArgumentParser) -> None:

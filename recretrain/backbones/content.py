@@ -64,6 +64,12 @@ class FieldTables(nn.Module):
             parts.append(F.embedding_bag(values, table, mode="sum", per_sample_weights=weights))
         return torch.cat(parts, 1)
 
+    def gradient_norms(self, back: Tensor, ids: Tensor) -> list[Tensor]:
+        """Norm of each table's gradient by one id, `back` being that of what `forward` gives for it.  # [N] each"""
+        parts = back.split(back.shape[1] // len(self.tables), 1)
+        weights = (self._of("weights", place)[ids] for place in range(len(self.tables)))
+        return [part.norm(dim=1) * weight.norm(dim=1) for part, weight in zip(parts, weights, strict=True)]
+
     def _of(self, name: str, place: int) -> Tensor:
         found: Tensor = getattr(self, f"{name}{place}")
         return found

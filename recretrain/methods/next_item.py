@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -22,7 +23,8 @@ from recretrain.evaluation.metrics import recall
 from recretrain.methods.base import Fit, RetrainMethod
 from recretrain.methods.parts.early_stopping import EarlyStopping
 
-Examples = tuple[Tensor, Tensor]  # histories [B, T], labels [B]
+log = logging.getLogger("recretrain")
+
 Loss: TypeAlias = Callable[..., Tensor]
 
 
@@ -85,9 +87,13 @@ class NextItem(RetrainMethod):
                 fit(objective, batches, epochs=1)
 
         asked = self._as_test(held_out)
-        self.stopping(
+        found = self.stopping(
             self.model, self.optimizer, epoch=epoch, measure=lambda: self._recall(asked, fit) if len(asked) else 0.0
         )
+        if found:
+            best = max(found)
+            epochs = f"epoch {found.index(best) + 1} of {len(found)}"
+            log.info("held-out recall@%d %.4f after %s (n=%d)", self.validation_k, best, epochs, len(asked))
 
     def _prefixes(self, task: Task) -> Prefixes:
         today = task.period.train

@@ -13,6 +13,7 @@ from recretrain.backbones.content import ContentNet
 from recretrain.backbones.tables import DenseAdam
 from recretrain.data.fields import Field, Fields
 from recretrain.methods.melu import MeLU
+from recretrain.methods.parts.evidence import evidence, gradient_norms
 
 ARRAYS = np.load(Path(__file__).parent / "melu.npz")
 FORWARD = {"atol": 1e-5, "rtol": 1e-5}
@@ -172,3 +173,21 @@ def test_an_outer_step_over_three_users():
         torch.testing.assert_close(
             ours.detach(), as_ours(name, array(f"meta_after_released.{name}")), **WEIGHT, msg=name
         )
+
+
+@pytest.mark.parametrize(("of", "wanted"), [("tensors", "norm_sum"), ("decisions", "norm_paper")])
+def test_gradient_norms_of_single_pairs(of: str, wanted: str):
+    user, item = array("evidence_pairs").T
+
+    norms = gradient_norms(net(), user, item, array("evidence_rating"), of=of, least_error=0.0)
+
+    torch.testing.assert_close(norms.double(), array(f"evidence_pair_{wanted}").double(), atol=0.0, rtol=2e-5)
+
+
+def test_evidence_candidates():
+    item = array("evidence_pairs")[:, 1]
+
+    found = evidence(item, array("evidence_pair_norm_sum"))
+
+    assert found.item.tolist() == ARRAYS["evidence_items"].tolist()
+    assert found.score.tolist() == pytest.approx(ARRAYS["evidence_score"].tolist(), abs=1e-6)

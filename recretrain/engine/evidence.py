@@ -1,0 +1,87 @@
+"""Evidence candidates of a finished run: which items a newcomer should be asked to rate first."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from recretrain.config import ConfigError
+from recretrain.data.stream import Stream
+from recretrain.engine.runner import Machine, build, build_method, load_state, open_stream
+from recretrain.engine.store import RunStore
+from recretrain.methods.melu import MeLU
+from recretrain.methods.parts.evidence import Evidence, evidence, gradient_norms
+
+
+@dataclass(frozen=True)
+class Candidate:
+    place: int
+    item: str  # the raw id
+    title: str
+    score: float
+    discrimination: float
+    popularity: float
+
+
+def candidates(folder: Path, *, top: int, least_error: float, norm: str) -> list[Candidate]:
+    """The best of a MeLU run, also written to `evidence.csv` in its folder; pairs are the supports it learned from."""
+    store, config = RunStore(folder), _config(folder)
+    machine = Machine.of(config)
+    stream = open_stream(config, build(config.schedule, "schedule"), build(config.eval, "eval"))
+    method = build_method(config, stream, machine)
+    if not isinstance(method, MeLU):
+        raise ConfigError(f"{folder} is a run of {type(method).__name__}; evidence candidates are MeLU's")
+    if not store.done():
+        raise ConfigError(f"{folder} has no finished task; repeat its command first")
+    load_state(method, store.state(store.done() - 1, machine.device))
+    learned = build(config.schedule, "schedule").tasks(stream, lambda what, rows: None)[store.done() - 1]().period
+    (episodes,) = learned.own.values()
+    there = episodes.context["support_item"] >= 0
+    user = episodes.user.repeat_interleave(there.sum(1)).to(machine.device)
+    item, rating = (episodes.context[f"support_{what}"][there].to(machine.device) for what in ("item", "rating"))
+    norms = gradient_norms(method.net, user, item, rating, of=norm, least_error=least_error)
+    found = _named(stream, evidence(item.cpu(), norms.cpu()), top)
+    _write(folder / "evidence.csv", found)
+    return found
+
+
+def _config(folder: Path) -> DictConfig:
+    file = folder / "config.yaml"
+    if not file.is_file():
+        raise ConfigError(f"{folder} is no run folder (it has no config.yaml); name one below outputs/")
+    config = OmegaConf.load(file)
+    assert isinstance(config, DictConfig)
+    return config
+
+
+def _named(stream: Stream, found: Evidence, top: int) -> list[Candidate]:
+    keys = _column(stream.folder / "items.parquet", "key")
+    titles = _column(stream.folder / "titles.parquet", "title")
+    rows = zip(*(_numbers(part[:top]) for part in (found.score, found.discrimination, found.popularity)), strict=True)
+    return [
+        Candidate(place, keys[item], titles.get(item, ""), *figures)
+        for place, (item, figures) in enumerate(zip(found.item[:top].tolist(), rows, strict=True), start=1)
+    ]
+
+
+def _column(file: Path, name: str) -> dict[int, str]:
+    if not file.is_file():
+        return {}
+    table = pq.read_table(file, columns=["id", name])
+    return dict(zip(table.column("id").to_pylist(), map(str, table.column(name).to_pylist()), strict=True))
+
+
+def _numbers(values: Tensor) -> list[float]:
+    return [float(value) for value in values.double()]
+
+
+def _write(file: Path, found: list[Candidate]) -> None:
+    with file.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(Candidate.__dataclass_fields__)
+        writer.writerows(vars(candidate).values() for candidate in found)
