@@ -27,7 +27,7 @@ class EarlyStopping:
             failures = 0 if found > max(measured) else failures + 1
             measured.append(found)
             if not failures:
-                kept = copied(model.state_dict()), copied(optimizer.state_dict())
+                kept = copied((model.state_dict(), optimizer.state_dict()), into=kept)
             elif failures == self.patience:
                 break
         if kept is not None:
@@ -36,12 +36,12 @@ class EarlyStopping:
         return measured[1:]
 
 
-def copied(state: Any) -> Any:
-    """A state of its own: what is trained later does not change it."""
+def copied(state: Any, *, into: Any = None) -> Any:
+    """A state of its own, that later training does not change; in the memory of an earlier one of the same shape."""
     if isinstance(state, Tensor):
-        return state.detach().clone()
+        return state.detach().clone() if into is None else into.copy_(state.detach())
     if isinstance(state, Mapping):
-        return {key: copied(value) for key, value in state.items()}
+        return {key: copied(value, into=into[key] if into else None) for key, value in state.items()}
     if isinstance(state, list | tuple):
-        return type(state)(copied(value) for value in state)
+        return type(state)(copied(value, into=into[place] if into else None) for place, value in enumerate(state))
     return state
