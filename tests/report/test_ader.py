@@ -280,6 +280,7 @@ def test_published_curves_are_dashed_in_the_colour_of_ours_a_panel_a_metric(
     svg = next(path for path in paths if path.suffix == ".svg").read_text()
     assert "<!-- recall@20 % -->" in svg
     assert "<!-- mrr@20 % -->" in svg
+    assert "<!-- 0 -->" not in svg  # of an axis: ours are drawn at 40 and 50, not as shares
 
 
 def test_a_plot_of_the_table_also_has_the_curves_of_methods_that_nobody_ran(

@@ -95,3 +95,12 @@ def test_a_number_is_the_same_however_it_is_written(runs: RunFolders) -> None:
     (run,) = chosen(read_runs(runs.outputs), ["method=sml method.reg=1e-4"])
 
     assert run.overrides == ("method.reg=0.0001",)
+
+
+def test_a_sweep_writes_false_with_a_capital(runs: RunFolders) -> None:
+    runs.add("sml", ONE, overrides=["method.adam=False"])
+    runs.add("sml", ONE, overrides=["method.adam=True"])
+
+    (run,) = chosen(read_runs(runs.outputs), ["method=sml method.adam=false"])
+
+    assert run.overrides == ("method.adam=False",)
