@@ -59,8 +59,9 @@ class Grid:
     extra: str = "deviation"  # what the cells' `extra` is
 
 
-def best(values: Sequence[float | None], style: str = "{:.4f}") -> list[bool]:
-    """Which values are the highest as they will be printed; nobody wins alone or where all are equal."""
+def best(values: Sequence[float | None], style: str = "{:.4f}", *, lowest: bool = False) -> list[bool]:
+    """Which values are the best as they will be printed; nobody wins alone or where all are equal."""
+    choose = min if lowest else max
     shown = [None if value is None else float(style.format(value)) for value in values]
     known = {value for value in shown if value is not None}
-    return [value is not None and len(known) > 1 and value == max(known) for value in shown]
+    return [value is not None and len(known) > 1 and value == choose(known) for value in shown]

@@ -33,9 +33,11 @@ class Request:
         return beside(self.table, self.test, self.group)
 
     def check(self) -> None:
-        for key, value, known in (("test", self.test, sections.TESTS), ("group", self.group, sections.GROUPS)):
-            if value not in known:
-                raise ReportError(f"unknown {key} {value!r}; choose from {', '.join(known)}")
+        if self.test not in sections.TESTS:
+            raise ReportError(f"unknown test {self.test!r}; choose from {', '.join(sections.TESTS)}")
+
+    def of_group(self, group: str) -> "Request":
+        return replace(self, group=group)
 
 
 def pages(outputs: Path, conf_dir: Path, request: Request, format: str) -> str:
@@ -49,12 +51,23 @@ def pages(outputs: Path, conf_dir: Path, request: Request, format: str) -> str:
 
 
 def _section(block: Block, table: Table | None, request: Request) -> Iterator[Grid]:
+    """The groups of a table one by one, then what the runs cost."""
+    groups = list(table.groups) if table and request.group == "all" and not request.by_period else []
+    for group in groups or [request.group]:
+        yield from _of_group(block, table, request.of_group(group), costs=not groups)
+    if groups:
+        yield sections.costs(block, _ordered(block, tables.measured(block, request.test, "all"), table), request.test)
+
+
+def _of_group(block: Block, table: Table | None, request: Request, *, costs: bool) -> Iterator[Grid]:
     rows = _wanted(tables.measured(block, request.test, request.group), table, request)
     rows = tables.scaled(rows, results.unit_of(table).scale)
     if rows.empty:
         return
     labels = _ordered(block, rows, table)
     for section, shown, grid in _grids(block, rows, labels, table, request):
+        if section == "costs" and not costs:
+            continue
         title = grid.title or sections.title(block, shown, request.test, request.group)
         facts = sections.facts(block, shown, request.test, request.group, section)
         yield replace(grid, title=title, facts=facts)
@@ -76,7 +89,10 @@ def _grids(
         shown = results.by_period(block, rows, labels, table, request.by_period, request.beside)
         yield "by period", rows, shown
         return
-    yield "results", rows, results.results(block, rows, labels, table, request.beside)
+    published = request.beside
+    if table and request.group in table.groups:
+        published = beside(request.table, request.test, "all")
+    yield "results", rows, results.results(block, rows, labels, table, published, request.group)
     if request.table and table and table.without_last and rows["period"].nunique() > 1:
         shorter = rows[rows["period"] < rows["period"].max()]
         yield "results without last", shorter, results.results(block, shorter, labels, table, "none")

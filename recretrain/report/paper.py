@@ -8,7 +8,7 @@ from typing import Any, get_args
 from omegaconf import OmegaConf
 
 from recretrain.report.errors import ReportError
-from recretrain.report.published import EVIDENCE, Cells, Curves, Entry, Figure, Protocol, Table
+from recretrain.report.published import EVIDENCE, Cells, Curves, Entry, Figure, Protocol, Table, place
 from recretrain.report.tables import Weigh
 
 KEYS = {field.name for field in fields(Table)} - {"name", "source"} | {"paper", "where", "settings"}
@@ -52,6 +52,7 @@ def parse(name: str, content: Mapping[str, Any]) -> Table:
         published=_published(name, content),
         curves=_curves(name, content),
         stand_ins=dict(content.get("stand_ins", {})),
+        groups=dict(content.get("groups", {})),
         without_last=bool(content.get("without_last", False)),
         notes=dict(content.get("notes", {})),
     )
@@ -84,12 +85,15 @@ def _published(name: str, content: Mapping[str, Any]) -> dict[str, Cells]:
         raise ReportError(
             f"table {name}: published figures need paper, where (the table) and evidence {sorted(EVIDENCE)}"
         )
+    parted = content.get("published", {})
+    if content.get("groups"):
+        parted = {place(data, group): rows for data, groups in parted.items() for group, rows in groups.items()}
     return {
-        data: {
+        where: {
             row: {column: Figure(float(value), source, evidence) for column, value in cells.items()}
             for row, cells in rows.items()
         }
-        for data, rows in content.get("published", {}).items()
+        for where, rows in parted.items()
     }
 
 
@@ -131,8 +135,11 @@ def _check(table: Table) -> None:
         raise ReportError(f"table {table.name}: neither data nor stand_ins say which data it is about")
     if table.weigh not in get_args(Weigh):
         raise ReportError(f"table {table.name}: weigh={table.weigh}; choose from {', '.join(get_args(Weigh))}")
-    for data, rows in table.published.items():
-        _check_rows(table, data, rows)
+    known = [place(data, group) for data in table.data.values() for group in ("all", *table.groups)]
+    for where, rows in table.published.items():
+        if where not in known:
+            raise ReportError(f"table {table.name}: published for {where}, which no data set (and group) stands for")
+        _check_rows(table, where.partition(", ")[0], rows)
     for data, columns in table.curves.items():
         for column, curves in columns.items():
             _check_rows(table, data, {row: {column: next(iter(curve.values()))} for row, curve in curves.items()})

@@ -39,6 +39,8 @@ class Protocol:
     tested: tuple[int, int]  # first and last period
 
     def __str__(self) -> str:
+        if self.questions == "episodes":
+            return self.catalogue
         ranked = "the whole catalogue" if self.catalogue == "full" else f"{self.candidates} {self.catalogue} candidates"
         asked = " for prefixes of sessions" if self.questions == "prefixes" else ""
         first, last = self.tested
@@ -72,9 +74,10 @@ class Table:
     source: str = ""  # of the published figures: paper and table
     evidence: str = ""  # what their source was read in
     protocol: Mapping[str, Protocol]
-    published: Mapping[str, Cells]  # paper's data -> row -> column
+    published: Mapping[str, Cells]  # paper's data (and group: `place`) -> row -> column
     curves: Mapping[str, Curves] = field(default_factory=dict)  # paper's data -> column -> row -> period
     stand_ins: Mapping[str, str]  # another data set -> the published one that it must not be mistaken for
+    groups: Mapping[str, str] = field(default_factory=dict)  # each shown in a table of its own -> what it is
     without_last: bool = False  # also average without the last tested period
     notes: Mapping[str, Sequence[str]]  # data set -> what to say under its figures
 
@@ -99,9 +102,9 @@ class Table:
     def lists(self, method: str) -> bool:
         return any(entry.method == method for entry in self.rows.values())
 
-    def published_for(self, asked: Questions, changed: Sequence[str] = ()) -> Cells:
+    def published_for(self, asked: Questions, changed: Sequence[str] = (), group: str = "all") -> Cells:
         """Published figures that may stand beside runs with these questions; none unless everything agrees."""
-        return self._comparable(self.published, asked, changed)
+        return self._comparable(self.published, asked, changed, group)
 
     def curves_for(self, asked: Questions, changed: Sequence[str] = ()) -> Curves:
         """Published figures of single periods, under the same conditions."""
@@ -118,12 +121,17 @@ class Table:
         protocol = self.protocol.get(self.data.get(asked.data, ""))
         if protocol is None or protocol == _protocol(asked):
             return None
-        return f"Published figures rank {protocol}; these runs answer other questions, so none stands beside."
+        return f"Published figures are of {protocol}; these runs answer other questions, so none stands beside."
 
     def _comparable(
-        self, figures: Mapping[str, Mapping[str, T]], asked: Questions, changed: Sequence[str]
+        self, figures: Mapping[str, Mapping[str, T]], asked: Questions, changed: Sequence[str], group: str = "all"
     ) -> Mapping[str, T]:
-        return {} if self.objection(asked, changed) else figures.get(self.data.get(asked.data, ""), {})
+        return {} if self.objection(asked, changed) else figures.get(place(self.data.get(asked.data, ""), group), {})
+
+
+def place(data: str, group: str) -> str:
+    """Where the figures of a group stand in `published`."""
+    return data if group == "all" else f"{data}, {group}"
 
 
 def _protocol(asked: Questions) -> Protocol | None:

@@ -37,7 +37,11 @@ class Sheet:
         if name.startswith("RI "):
             return set()
         means = [self.found[label, name].mean if (label, name) in self.found else None for label in self.labels]
-        return {label for label, won in zip(self.labels, best(means, self.unit.style), strict=True) if won}
+        return {
+            label
+            for label, won in zip(self.labels, best(means, self.unit.style, lowest=name in tables.ERRORS), strict=True)
+            if won
+        }
 
     def _cell(self, label: str, name: str, bold: bool) -> Cell:
         figure = self.found.get((label, name))
@@ -57,18 +61,25 @@ class Sheet:
         return Cell(ours.mean - theirs.value, _style(name, self.unit).replace(":", ":+"))
 
 
-def results(block: Block, rows: pd.DataFrame, labels: Sequence[str], table: Table | None, beside: Beside) -> Grid:
+def results(
+    block: Block,
+    rows: pd.DataFrame,
+    labels: Sequence[str],
+    table: Table | None,
+    beside: Beside,
+    group: str = "all",
+) -> Grid:
     """Means over the periods; published figures only where they are comparable."""
     unit = unit_of(table)
     found = _figures(block, rows, table)
     columns = tables.in_order(name for _, name in found)
-    published = table.published_for(block.questions, block.changed_data()) if table and beside != "none" else {}
+    published = table.published_for(block.questions, block.changed_data(), group) if table and beside != "none" else {}
     seeds = {label: len(runs) for label, runs in block.settings().items()}
     body = list(Sheet(labels, columns, found, seeds, of_labels(block, labels, published), unit).rows())
     if beside == "all":
         body += _not_run(block, labels, ["seeds", *columns], published, unit)
     header = ["seeds", *(name if name.startswith("RI ") else f"{name}{unit.mark}" for name in columns)]
-    return Grid("", corner(block), header, body, _notes(block, table, beside, published))
+    return Grid("", corner(block), header, body, _notes(block, table, beside, published, group))
 
 
 def by_period(
@@ -137,10 +148,11 @@ def _not_run(
             yield published_row(row, columns, figures, unit, seeds=False)
 
 
-def _notes(block: Block, table: Table | None, beside: Beside, published: Cells) -> list[str]:
+def _notes(block: Block, table: Table | None, beside: Beside, published: Cells, group: str) -> list[str]:
     if table is None:
         return []
     notes = [EQUAL_PERIODS] if table.weigh == "periods" else []
+    notes += [f"{group}: {table.groups[group]}."] if group in table.groups else []
     if published:
         return [*notes, *sources(published), *table.notes.get(block.questions.data, ())]
     objection = table.objection(block.questions, block.changed_data()) if beside != "none" else None

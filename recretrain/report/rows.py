@@ -185,17 +185,25 @@ def _questions(config: Mapping[str, Any], facts: Mapping[str, Any]) -> Questions
     """From the config: run.json holds only the name of the choice of eval, which overrides may have changed."""
     evaluation = config.get("eval")
     asked = evaluation if isinstance(evaluation, dict) else {}
+    kind = str(asked.get("questions", "interactions"))  # older runs knew no others
     return Questions(
         data=str(facts["data"]),
         source=str(facts["data_source"]),
         digest=str(facts["data_digest"]),
-        kind=str(asked.get("questions", "interactions")),  # older runs knew no others
-        catalogue=str(asked.get("catalogue", facts["eval"])),
+        kind=kind,
+        catalogue=_episodes(asked) if kind == "episodes" else str(asked.get("catalogue", facts["eval"])),
         candidates=asked.get("candidates"),
         drawn=asked.get("seed"),
         choosing=tuple(facts["choosing"]),
         tested=tuple(facts["tested"]),
     )
+
+
+def _episodes(asked: Mapping[str, Any]) -> str:
+    """Which users are asked, and what of them."""
+    users = "new users" if asked.get("users") == "new" else "users"
+    lengths = f"{asked.get('queries')} of {asked.get('shortest')}-{asked.get('longest')} ratings"
+    return f"{lengths} of {users}, split {str(asked.get('split')).replace('_', ' ')}"
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -18,15 +18,16 @@ COSTS = {
     "trained_parameters": ("trained parameters", "{:,.0f}"),
 }
 TESTS = {"test": "tested periods", "choosing": "choosing periods (for hyper-parameters, not a result)"}
-KINDS = {"prefixes": " (prefixes of sessions)"}
+KINDS = {"prefixes": " (prefixes of sessions)", "episodes": " (users)"}
 GROUPS = {"all": "", "new_user": "questions of new users, ", "new_item": "questions about new items, "}
 
 
 def title(block: Block, rows: pd.DataFrame, test: str, group: str) -> str:
     asked = block.questions
     ranked = "whole catalogue" if asked.catalogue == "full" else f"1 + {asked.candidates or 'sampled'} candidates"
+    ranked = asked.catalogue if asked.kind == "episodes" else ranked
     asks = f"{tables.questions(rows):,} questions{KINDS.get(asked.kind, '')}"
-    return f"{named(block)}: {TESTS[test]} {span(rows)}, {ranked}, {GROUPS[group]}{asks}"
+    return f"{named(block)}: {TESTS[test]} {span(rows)}, {ranked}, {GROUPS.get(group, f'{group}: ')}{asks}"
 
 
 def named(block: Block) -> str:

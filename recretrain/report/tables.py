@@ -9,7 +9,16 @@ import pandas as pd
 from recretrain.report.blocks import Block
 from recretrain.report.rows import tidy, tidy_costs
 
-METRICS = ("recall", "ndcg", "mrr", "hit")  # order of the columns; other metrics follow by name
+ERRORS = ("mae", "mse", "rmse")  # the lower, the better
+METRICS = (
+    *ERRORS,
+    "recall",
+    "ndcg",
+    "ndcg_lin",
+    "ndcg_exp",
+    "mrr",
+    "hit",
+)  # order of the columns; other metrics follow by name
 IMPROVED = ("recall", "ndcg")  # the metrics that Table 1 of SML gives an RI for
 COSTS = {"cpu_seconds": "mean", "rows_read": "mean", "peak_memory_mb": "max", "trained_parameters": "max"}
 
