@@ -159,9 +159,13 @@ def test_the_next_click_can_be_learned_from_the_last_one(sessions: Path):
     assert followed > 2 * popular
 
 
-def test_who_follows_whom_changes(sessions: Path):
-    early, _ = next_clicks(sessions, [0, 1], 4)
-    late, _ = next_clicks(sessions, [2, 3], 4)
+@pytest.mark.parametrize(("name", "small"), [("diginetica", DIGINETICA), ("yoochoose", YOOCHOOSE)])
+def test_who_follows_whom_changes(tmp_path: Path, name: str, small: dict[str, int]):
+    """Without new items and in periods of one size, so that nothing else does."""
+    folder = prepared(tmp_path, name, ByCount(periods=5), {**small, "new_items": 0.0})
+
+    early, _ = next_clicks(folder, [0, 1], 4)
+    late, _ = next_clicks(folder, [2, 3], 4)
 
     assert late > 1.2 * early
 
