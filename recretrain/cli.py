@@ -140,7 +140,7 @@ def _add_report(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--table", metavar="NAME", help="a paper's table (`recretrain list tables`)")
     verb.add_argument("--format", choices=FORMATS, default="terminal")
     verb.add_argument("--test", choices=("test", "choosing"), default="test", help="which periods (default: test)")
-    verb.add_argument("--group", choices=("all", "new_user", "new_item"), default="all", help="which questions")
+    verb.add_argument("--group", default="all", metavar="NAME", help="questions of new_user, new_item, user_cold, ...")
     verb.add_argument("--only", action="append", default=[], metavar="key=value", help="runs with this fact: data=yelp")
     verb.add_argument("--compare", metavar="METHOD", help="test the others against it, question by question")
     verb.add_argument("--by-period", metavar="METRIC", help="such as recall@20, period by period")

@@ -132,4 +132,8 @@ def _nothing_measured(found: Sequence[Block], request: Request) -> str:
     measured = tables.in_order(name for block in found for name in tables.measured_columns(block))
     if wanted and wanted not in measured:
         raise ReportError(f"no run measured {wanted}; measured: {', '.join(measured)}")
+    answered = {str(group) for block in found for run in block.runs for group in set(run.rows["group"])}
+    groups = [*sections.GROUPS, *sorted(answered - sections.GROUPS.keys())]
+    if request.group not in groups:
+        raise ReportError(f"unknown group {request.group!r}; choose from {', '.join(groups)}")
     return f"The finished runs answered no question of test={request.test}, group={request.group}."

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from omegaconf import OmegaConf
 
 from recretrain.report.errors import ReportError
+from recretrain.report.lines import Lines
 from recretrain.report.published import EVIDENCE, Cells, Curves, Entry, Figure, Protocol, Table, place
 from recretrain.report.tables import Weigh
 
@@ -52,6 +53,7 @@ def parse(name: str, content: Mapping[str, Any]) -> Table:
         published=_published(name, content),
         curves=_curves(name, content),
         stand_ins=dict(content.get("stand_ins", {})),
+        figures={figure: _lines(name, figure, told) for figure, told in content.get("figures", {}).items()},
         groups=dict(content.get("groups", {})),
         without_last=bool(content.get("without_last", False)),
         notes=dict(content.get("notes", {})),
@@ -67,6 +69,12 @@ def _entry(table: str, row: str, entry: str | Mapping[str, Any], shared: Mapping
     if unknown := sorted(entry.keys() - {"title", "method", "settings"}):
         raise ReportError(f"table {table}: row {row} has an unknown key {unknown[0]!r}")
     return Entry(entry.get("title", row), entry.get("method", row), {**shared, **entry.get("settings", {})})
+
+
+def _lines(table: str, figure: str, told: Mapping[str, Any]) -> Lines:
+    if told.keys() != {"title", "x", "y", "methods"}:
+        raise ReportError(f"table {table}: figure {figure} needs title, x, y and methods, and nothing else")
+    return Lines(**{str(key): value for key, value in told.items()})
 
 
 def _source(content: Mapping[str, Any]) -> str:
@@ -138,7 +146,7 @@ def _check(table: Table) -> None:
     known = [place(data, group) for data in table.data.values() for group in ("all", *table.groups)]
     for where, rows in table.published.items():
         if where not in known:
-            raise ReportError(f"table {table.name}: published for {where}, which no data set (and group) stands for")
+            raise ReportError(f"table {table.name}: published for {where}, which no data set stands for")
         _check_rows(table, where.partition(", ")[0], rows)
     for data, columns in table.curves.items():
         for column, curves in columns.items():

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from recretrain.report import results, sections, tables
-from recretrain.report.blocks import Block
+from recretrain.report.blocks import Block, blocks
 from recretrain.report.errors import ReportError
+from recretrain.report.lines import draw as draw_lines
 from recretrain.report.published import Cells, Table
+from recretrain.report.rows import Run, read_runs
 from recretrain.report.selection import beside, select
 
 if TYPE_CHECKING:
@@ -37,8 +39,9 @@ class Wish:
 
 def draw(outputs: Path, into: Path, conf_dir: Path | None, wish: Wish) -> list[Path]:
     """A PNG and an SVG for every set of comparable runs."""
-    found = select(outputs, conf_dir, wish.table, wish.only).blocks
-    drawn: list[Path] = []
+    selection = select(outputs, conf_dir, wish.table, wish.only)
+    found = selection.blocks
+    drawn: list[Path] = _figures(selection.table, read_runs(outputs, wish.only), into)
     for block, table in found:
         rows = tables.measured(block, wish.test, wish.group)
         metrics = [name for name in _wanted(table, wish) if name in set(rows["column"])]
@@ -49,6 +52,17 @@ def draw(outputs: Path, into: Path, conf_dir: Path | None, wish: Wish) -> list[P
         measured = tables.in_order(name for block, _ in found for name in tables.measured_columns(block))
         asked = f"{wish.metric or USUAL} for test={wish.test}, group={wish.group}"
         raise ReportError(f"no run has {asked}; measured: {', '.join(measured)}")
+    return drawn
+
+
+def _figures(table: Table | None, runs: Sequence[Run], into: Path) -> list[Path]:
+    """A table's own figures, of every set of comparable runs."""
+    drawn: list[Path] = []
+    for block in blocks(runs) if table else []:
+        if table and block.questions.data in table.data:
+            for name, lines in table.figures.items():
+                stem = f"{table.name}_{name}_{block.questions.data}_{block.questions.name}"
+                drawn += draw_lines(lines, block.runs, list(table.groups), into, stem)
     return drawn
 
 

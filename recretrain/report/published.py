@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from recretrain.report.grids import PERCENT, SHARE, Unit
+from recretrain.report.lines import Lines, value_of
 from recretrain.report.rows import Questions, Run
 from recretrain.report.tables import Weigh
 
@@ -40,11 +41,11 @@ class Protocol:
 
     def __str__(self) -> str:
         if self.questions == "episodes":
-            return self.catalogue
+            return f"are of {self.catalogue}"
         ranked = "the whole catalogue" if self.catalogue == "full" else f"{self.candidates} {self.catalogue} candidates"
         asked = " for prefixes of sessions" if self.questions == "prefixes" else ""
         first, last = self.tested
-        return f"{ranked}{asked} on periods {first}-{last}"
+        return f"rank {ranked}{asked} on periods {first}-{last}"
 
     @property
     def periods(self) -> range:
@@ -78,6 +79,7 @@ class Table:
     curves: Mapping[str, Curves] = field(default_factory=dict)  # paper's data -> column -> row -> period
     stand_ins: Mapping[str, str]  # another data set -> the published one that it must not be mistaken for
     groups: Mapping[str, str] = field(default_factory=dict)  # each shown in a table of its own -> what it is
+    figures: Mapping[str, Lines] = field(default_factory=dict)  # drawn beside the curves over the periods
     without_last: bool = False  # also average without the last tested period
     notes: Mapping[str, Sequence[str]]  # data set -> what to say under its figures
 
@@ -121,7 +123,7 @@ class Table:
         protocol = self.protocol.get(self.data.get(asked.data, ""))
         if protocol is None or protocol == _protocol(asked):
             return None
-        return f"Published figures are of {protocol}; these runs answer other questions, so none stands beside."
+        return f"Published figures {protocol}; these runs answer other questions, so none stands beside."
 
     def _comparable(
         self, figures: Mapping[str, Mapping[str, T]], asked: Questions, changed: Sequence[str], group: str = "all"
@@ -142,11 +144,4 @@ def _protocol(asked: Questions) -> Protocol | None:
 
 
 def _has(config: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
-    return all(_value(config, key) == value for key, value in settings.items())
-
-
-def _value(config: Mapping[str, Any], key: str) -> Any:
-    value: Any = config
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
+    return all(value_of(config, key) == value for key, value in settings.items())

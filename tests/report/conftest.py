@@ -42,6 +42,7 @@ class RunFolders:
         catalogue: str = "sampled",
         questions: str | None = None,
         history: int | None = None,
+        episodes: Mapping[str, object] | None = None,
         settings: Mapping[str, object] | None = None,
         groups: Mapping[str, Mapping[str, Figures]] | None = None,
         cpu: Mapping[int, float] | None = None,
@@ -55,6 +56,7 @@ class RunFolders:
         folder.mkdir(parents=True)
         evaluation = {"candidates": candidates, "catalogue": catalogue, "seed": 0, "ks": [20]}
         evaluation |= {"questions": questions, "history": history} if questions else {}  # older runs say neither
+        evaluation |= episodes or {}
         (folder / "config.yaml").write_text(json.dumps({"eval": evaluation, "method": settings or {}}))
         facts = {
             "format": 1,
@@ -84,7 +86,7 @@ class RunFolders:
                     if period in of_period:
                         metric, k = column.split("@")
                         value, n = of_period[period]
-                        lines.append(f"{task},{period},{test},{group},{metric},{k},{value},{n}")
+                        lines.append(f'{task},{period},{test},"{group}",{metric},{k},{value},{n}')
             (path / "rows.csv").write_text("\n".join(lines) + "\n")
             cost = {"task": task, **COST, **({"cpu_seconds": cpu[period]} if cpu else {})}
             (path / "costs.csv").write_text(",".join(cost) + "\n" + ",".join(map(str, cost.values())) + "\n")
