@@ -102,9 +102,8 @@ def ranking() -> Line:
 
 def selection() -> Line:
     model, prefixes = backbone().eval(), sessions()
-    history = prefixes.histories(LONGEST)
     candidates = Candidates(
-        prefixes, features=lambda: representations(model, history), losses=lambda: torch.zeros(len(prefixes))
+        prefixes, features=lambda: representations(model, prefixes), losses=lambda: torch.zeros(len(prefixes))
     )
     count = torch.bincount(prefixes.labels, minlength=ITEMS)
     quota = torch.minimum(proportional(count, EXEMPLARS, generator()), count)

@@ -76,7 +76,7 @@ class ADER(Replay):
         if self.distil:
             loss, answers = (
                 distilled(weight, self.model.output[:before].detach().clone()),
-                [representations(self.model, exemplars.histories(self.model.longest))],
+                [representations(self.model, exemplars)],
             )
         else:
             loss, answers = replayed(weight), []

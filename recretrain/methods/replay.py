@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from recretrain.backbones.products import times
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.data.prefixes import Prefixes, joined
 from recretrain.methods.base import Fit
@@ -35,12 +36,11 @@ class Replay(NextItem):
 
     def remember(self, candidates: Prefixes, fit: Fit) -> None:
         """Choose tomorrow's exemplars with today's model, from all that may be kept."""
-        history = candidates.histories(self.model.longest)
         self.memory.rebuild(
             Candidates(
                 candidates,
-                features=lambda: representations(self.model, history),
-                losses=lambda: losses(self.model, history, candidates.labels, self.known),
+                features=lambda: representations(self.model, candidates),
+                losses=lambda: losses(self.model, candidates, self.known),
             ),
             self.known,
             fit.generator,
@@ -55,16 +55,20 @@ class Replay(NextItem):
 
 
 @torch.no_grad()
-def representations(model: SequenceBackbone, history: Tensor) -> Tensor:
-    """[N, T] -> [N, d]"""
-    return torch.cat([model.represent(part) for part in torch.split(history, _CHUNK)])
+def representations(model: SequenceBackbone, prefixes: Prefixes) -> Tensor:
+    """What the model makes of each input.  # [N, d]"""
+    return torch.cat([model.represent(part.histories(model.longest)) for part in _chunks(prefixes)])
 
 
 @torch.no_grad()
-def losses(model: SequenceBackbone, history: Tensor, label: Tensor, known: int) -> Tensor:
-    """Cross-entropy of each label over the known items.  # [N, T], [N] -> [N]"""
+def losses(model: SequenceBackbone, prefixes: Prefixes, known: int) -> Tensor:
+    """Cross-entropy of each label over the known items.  # [N]"""
     parts = []
-    for part, wanted in zip(torch.split(history, _CHUNK), torch.split(label, _CHUNK), strict=True):
-        scores = model.represent(part) @ model.output[:known].T
-        parts.append(torch.nn.functional.cross_entropy(scores, wanted, reduction="none"))
+    for part in _chunks(prefixes):
+        scores = times(model.represent(part.histories(model.longest)), model.output[:known])
+        parts.append(torch.nn.functional.cross_entropy(scores, part.labels, reduction="none"))
     return torch.cat(parts)
+
+
+def _chunks(prefixes: Prefixes) -> Iterator[Prefixes]:
+    return (prefixes.at(part) for part in torch.split(torch.arange(len(prefixes), device=prefixes.stop.device), _CHUNK))
