@@ -66,7 +66,7 @@ class FieldTables(nn.Module):
 
     def gradient_norms(self, back: Tensor, ids: Tensor) -> list[Tensor]:
         """Norm of each table's gradient by one id, `back` being that of what `forward` gives for it.  # [N] each"""
-        parts = back.split(back.shape[1] // len(self.tables), 1)
+        parts = torch.split(back, back.shape[1] // len(self.tables), 1)
         weights = (self._of("weights", place)[ids] for place in range(len(self.tables)))
         return [part.norm(dim=1) * weight.norm(dim=1) for part, weight in zip(parts, weights, strict=True)]
 

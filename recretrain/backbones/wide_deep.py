@@ -40,5 +40,6 @@ class WideDeep(RatingBackbone):
 
     def predict(self, user: Tensor, item: Tensor) -> Tensor:
         items = self.wide_item(item.reshape(-1)).sum(1).view(item.shape)
-        users: Tensor = self.wide_user(user).sum(1, keepdim=True)
-        return self.deep.predict(user, item) + items + users
+        users = self.wide_user(user).sum(1, keepdim=True)
+        rating: Tensor = self.deep.predict(user, item) + items + users
+        return rating

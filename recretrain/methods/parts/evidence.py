@@ -47,8 +47,9 @@ def gradient_norms(
     """
     if of not in ("decisions", "tensors"):
         raise ValueError(f"the norm of {of!r} is not known; give decisions (the paper) or tensors (the released code)")
-    parts = zip(*(torch.split(column, _CHUNK) for column in (user, item, rating)), strict=True)
-    return torch.cat([_norms(net, *part, of == "tensors", least_error) for part in parts])
+    every = of == "tensors"
+    chunks = torch.split(torch.arange(len(item), device=item.device), _CHUNK)
+    return torch.cat([_norms(net, user[at], item[at], rating[at], every, least_error) for at in chunks])
 
 
 def _norms(
@@ -67,7 +68,7 @@ def _norms(
         if place:
             back = back * (seen[place] > 0)
     if not every_tensor:
-        return torch.stack(norms).norm(dim=0)
-    items, users = back.split([inputs.item.shape[2], inputs.user.shape[1]], 1)
+        return torch.linalg.vector_norm(torch.stack(norms), dim=0)
+    items, users = torch.split(back, [inputs.item.shape[2], inputs.user.shape[1]], 1)
     norms += [*net.item.gradient_norms(items, item), *net.user.gradient_norms(users, user)]
     return torch.stack(norms).sum(0)
