@@ -68,7 +68,9 @@ def _norms(
         if place:
             back = back * (seen[place] > 0)
     if not every_tensor:
-        return torch.linalg.vector_norm(torch.stack(norms), dim=0)
+        joined: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+        return joined
     items, users = torch.split(back, [inputs.item.shape[2], inputs.user.shape[1]], 1)
     norms += [*net.item.gradient_norms(items, item), *net.user.gradient_norms(users, user)]
-    return torch.stack(norms).sum(0)
+    summed: Tensor = torch.stack(norms).sum(0)
+    return summed
