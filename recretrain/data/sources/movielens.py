@@ -44,16 +44,7 @@ class MovieLens(EventSource):
         return [file] if file.is_file() else []
 
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
-        release = RELEASES[self.release]
-        table = connection.sql(
-            f"""SELECT * FROM read_csv({quoted(files[0])}, delim = {quoted(release.separator)}, skip = {release.header},
-                header = false, auto_detect = false, quote = '', escape = '',
-                columns = {{'user': 'VARCHAR', 'item': 'VARCHAR', 'rating': 'VARCHAR', 'time': 'VARCHAR'}})"""
-        )
-        return table.project(
-            """TRY_CAST("user" AS BIGINT) AS "user", TRY_CAST(item AS BIGINT) AS item,
-            TRY_CAST(rating AS FLOAT) AS rating, TRY_CAST(time AS DOUBLE) AS time"""
-        )
+        return read(connection, files[0], self.release)
 
     def before_check(self, files: Sequence[Path]) -> list[Drop]:
         own = [Drop("missing_time=drop", "time IS NULL")] if self.missing_time == "drop" else []
@@ -63,14 +54,7 @@ class MovieLens(EventSource):
         return lines.place_of(files, row, header=RELEASES[self.release].header)
 
     def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
-        separator = RELEASES[self.release].separator
-        for number, line in lines.numbered(files[0]):
-            if line.count(separator) != 3:
-                return (
-                    f"{files[0]}, line {number} ({line[: lines.SHOWN]}): not four fields separated by "
-                    f"{separator!r}; check data.release (now {self.release}), or mend the line"
-                )
-        return super().explain(files, error)
+        return faulty_line(files[0], self.release) or super().explain(files, error)
 
     def cure(self, column: str) -> str:
         if column == "time":
@@ -79,3 +63,29 @@ class MovieLens(EventSource):
                 "or drop and count these ratings with data.missing_time=drop"
             )
         return super().cure(column)
+
+
+def read(connection: Connection, file: Path, release: str) -> Relation:
+    """user, item, rating, time; NULL where a field is no number."""
+    form = RELEASES[release]
+    table = connection.sql(
+        f"""SELECT * FROM read_csv({quoted(file)}, delim = {quoted(form.separator)}, skip = {form.header},
+            header = false, auto_detect = false, quote = '', escape = '',
+            columns = {{'user': 'VARCHAR', 'item': 'VARCHAR', 'rating': 'VARCHAR', 'time': 'VARCHAR'}})"""
+    )
+    return table.project(
+        """TRY_CAST("user" AS BIGINT) AS "user", TRY_CAST(item AS BIGINT) AS item,
+        TRY_CAST(rating AS FLOAT) AS rating, TRY_CAST(time AS DOUBLE) AS time"""
+    )
+
+
+def faulty_line(file: Path, release: str) -> str | None:
+    """Of ratings: the first line without four fields."""
+    separator = RELEASES[release].separator
+    for number, line in lines.numbered(file):
+        if line.count(separator) != 3:
+            return (
+                f"{file}, line {number} ({line[: lines.SHOWN]}): not four fields separated by "
+                f"{separator!r}; check data.release (now {release}), or mend the line"
+            )
+    return None
