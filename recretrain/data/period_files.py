@@ -28,11 +28,12 @@ def build(source: Source, cut: Cut, files: Sequence[Path], folder: Path, card: d
         _load(connection, source, files)
         counts = _filter(connection, source, files)
         _order(connection, source.brings_periods(files))
-        slices = _given(connection) if source.brings_periods(files) else _cut(connection, cut)
+        slices = _given(connection, source) if source.brings_periods(files) else _cut(connection, cut)
         counts += _drop_later(connection, source, slices, counts[-1])
         _number(connection, source, files, slices)
         columns, periods = _write_periods(connection, slices, aside)
         source.write_candidates(files, aside)
+        source.write_facts(connection, files, aside)
         sizes = {f"n_{kind}s": _write_vocabulary(connection, kind, aside) for kind in ("user", "item")}
         card = card | sizes | {"columns": columns, "periods": periods, "counts": counts}
         (aside / "stream.json").write_text(json.dumps(card, indent=1) + "\n")
@@ -155,14 +156,15 @@ def _cut(connection: Connection, cut: Cut) -> list[Slice]:
     return slices_of(cut, _Timeline(connection, rows, first, last))
 
 
-def _given(connection: Connection) -> list[Slice]:
+def _given(connection: Connection, source: Source) -> list[Slice]:
     query = "SELECT period, min(position), max(position) + 1 FROM stream GROUP BY period ORDER BY period"
-    slices = [Slice(str(period), start, stop) for period, start, stop in connection.sql(query).fetchall()]
-    for index, given in enumerate(slices):
-        if given.name != str(index):
-            raise DataError(f"period {index} has no interactions; the next file is of period {given.name}")
-    log.info("the source brings its own %d periods; schedule.cut is not used", len(slices))
-    return slices
+    given = connection.sql(query).fetchall()
+    for index, (period, _, _) in enumerate(given):
+        if period != index:
+            name, following = source.period_name(index), source.period_name(period)
+            raise DataError(f"period {name} has no interactions; the next file is of period {following}")
+    log.info("the source brings its own %d periods; schedule.cut is not used", len(given))
+    return [Slice(source.period_name(period), start, stop) for period, start, stop in given]
 
 
 def _number(connection: Connection, source: Source, files: Sequence[Path], slices: Sequence[Slice]) -> None:

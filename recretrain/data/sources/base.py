@@ -86,6 +86,10 @@ class Source(ABC):
         """Whether the rows have a column `period`, so that no cut is made."""
         return False
 
+    def period_name(self, period: int) -> str:
+        """What people call one of the source's own periods."""
+        return str(period)
+
     @property
     def repeats_are_errors(self) -> bool:
         return False
@@ -100,6 +104,13 @@ class Source(ABC):
 
     def write_candidates(self, files: Sequence[Path], folder: Path) -> None:
         """Write candidates_NNN.npy into `folder`, if the source brings candidates."""
+        return
+
+    def write_facts(self, connection: Connection, files: Sequence[Path], folder: Path) -> None:
+        """Write what else is known (data.fields, titles) into `folder`, if the source knows anything.
+
+        Tables `users` and `items` (id, key) say which ids the keys of the raw rows were given.
+        """
         return
 
     def generates(self) -> Generator | None:
