@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recretrain.backbones.base import Backbone
+from recretrain.data.errors import DataError
 from recretrain.data.fields import Field, Fields
 from recretrain.data.stream import Questions
 
@@ -92,7 +93,7 @@ class RatingBackbone(Backbone):
     @torch.no_grad()
     def score(self, questions: Questions) -> Tensor:
         if questions.candidates is None:
-            raise ValueError("a backbone of ratings answers episodes; set eval=episodes")
+            raise DataError("a backbone of ratings answers episodes; set eval=episodes")
         return self.predict(questions.user, questions.candidates)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from recretrain.backbones.base import Backbone
 from recretrain.backbones.products import times
+from recretrain.data.errors import DataError
 from recretrain.data.stream import Questions
 
 _GROUPS = (2, 4, 8, 16)  # histories up to these lengths are computed together, so that little of it is padding
@@ -60,5 +61,5 @@ class SequenceBackbone(Backbone):
     @staticmethod
     def _history(questions: Questions) -> Tensor:
         if "history" not in questions.context:
-            raise ValueError("a sequence backbone needs histories with the questions; set eval.history (such as 50)")
+            raise DataError("a sequence backbone needs histories with the questions; set eval.history (such as 50)")
         return questions.context["history"].long()

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from recretrain.backbones.content import ContentNet, Layers, decide
 from recretrain.backbones.tables import DenseAdam
+from recretrain.data.errors import DataError
 from recretrain.data.schedule import Task
 from recretrain.data.stream import Questions, TestSet
 from recretrain.methods.base import Fit, RetrainMethod
@@ -73,7 +74,7 @@ class MeLU(RetrainMethod):
 
     def score(self, questions: Questions) -> Tensor:
         if questions.candidates is None or "support_item" not in questions.context:
-            raise ValueError("MeLU answers episodes; set eval=episodes")
+            raise DataError("MeLU answers episodes; set eval=episodes")
         context = questions.context
         with torch.no_grad():
             return self.answer(

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from recretrain.backbones.mf import MF, dot
 from recretrain.backbones.tables import DenseAdam, take
 from recretrain.data.batches import Batches, Negatives, Triples, stored_negatives
+from recretrain.data.errors import DataError
 from recretrain.data.negatives import NegativeSampler
 from recretrain.data.schedule import Task
 from recretrain.data.stream import Interactions, Period
@@ -162,7 +163,7 @@ class SML(RetrainMethod):
         else:
             candidates = period.own["arrivals"].candidates
             if candidates is None:
-                raise ValueError("stored negatives need eval.candidates; else give method.*_negatives=period")
+                raise DataError("stored negatives need eval.candidates; else give method.*_negatives=period")
             negatives = stored_negatives(candidates.to(fit.device))
         return Batches(rows, negatives, batch_size=batch_size, generator=fit.generator)
 

@@ -1,0 +1,108 @@
+"""Sessions and episodes through the command line, on small generated files in the raw layouts."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FILMS = [
+    "data=movielens",
+    "data.source=synthetic",
+    "data.generator.users=150",
+    "data.generator.items=120",
+    "data.generator.ratings=6000",
+    "trainer.progress=false",
+]
+QUICK_MELU = ["method=melu", "method.epochs=2", "method.learning_rate=1e-3"]
+CLICKS = [
+    "data=diginetica",
+    "data.source=synthetic",
+    "data.generator.clicks=3000",
+    "data.generator.items=200",
+    "backbone.embedding_size=16",
+    "method.epochs=2",
+    "schedule.last_test=3",
+    "trainer.progress=false",
+]
+
+
+def folder_of(outputs: str) -> Path:
+    (found,) = Path(outputs).glob("*/*/seed=*")
+    return found
+
+
+def test_ader_runs_cycle_by_cycle_and_goes_on_where_it_stopped(recretrain: Any) -> None:
+    first = recretrain("run", "method=ader", *CLICKS[:-2], "schedule.last_test=2", "trainer.progress=false")
+    more = recretrain("run", "method=ader", *CLICKS)
+
+    assert (first.code, more.code) == (0, 0), first.err + more.err
+    assert "tested periods 1-3, whole catalogue" in more.out
+    assert "(prefixes of sessions)" in more.out
+    assert "Synthetic data: no published figure stands beside it." in more.out
+    assert len(list(folder_of("outputs").glob("tasks/*/rows.csv"))) == 3
+
+
+def test_melu_is_reported_state_by_state(recretrain: Any) -> None:
+    result = recretrain("run", *QUICK_MELU, *FILMS)
+    table = recretrain("report", "outputs", "--table", "melu_table2").out
+
+    assert result.code == 0, result.err
+    assert "warm: existing films of existing users" in table
+    assert "0.7884" not in table  # no published figure beside generated data
+    assert recretrain("report", "outputs", "--group", "user_cold").out.count("melu") >= 1
+
+
+def test_evidence_names_films_and_writes_them_down(recretrain: Any) -> None:
+    recretrain("run", *QUICK_MELU, *FILMS)
+    run = folder_of("outputs")
+
+    shown = recretrain("evidence", str(run), "--top", "5")
+    with (run / "evidence.csv").open() as file:
+        rows = list(csv.DictReader(file))
+
+    assert shown.code == 0, shown.err
+    assert [int(row["place"]) for row in rows] == [1, 2, 3, 4, 5]
+    assert [float(row["score"]) for row in rows] == sorted((float(row["score"]) for row in rows), reverse=True)
+    assert all(row["title"] and row["title"] in shown.out for row in rows)
+    assert all(0 < float(row["popularity"]) <= 1 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["method=item_mean", *FILMS], "is a run of RatingBiases; evidence candidates are MeLU's"),
+        ([], "is no run folder (it has no config.yaml)"),
+    ],
+)
+def test_evidence_of_something_else_is_refused(recretrain: Any, words: list[str], message: str) -> None:
+    if words:
+        recretrain("run", *words)
+    else:
+        Path("outputs/a/b/seed=0").mkdir(parents=True)
+
+    result = recretrain("evidence", str(folder_of("outputs")))
+
+    assert result.code == 1
+    assert message in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["method=melu", "data=yelp", "data.source=synthetic"], "fields"),
+        (["method=sml", "data=diginetica", "data.source=synthetic"], "candidates"),
+        (["method=ader", "data=diginetica", "data.source=synthetic", "method.selection=best"], "selection=best: give"),
+        (["method=ader", "data=diginetica", "data.source=synthetic", "method.learns=some"], "method.learns=some"),
+        (["method=ader", "backbone=mf", "data=diginetica", "data.source=synthetic"], "SequenceBackbone"),
+        (["method=ader", "data=diginetica", "data.source=raw"], "train-item-views.csv"),
+    ],
+)
+def test_what_does_not_go_together_is_said_in_one_message(recretrain: Any, words: list[str], message: str) -> None:
+    result = recretrain("run", *words, "trainer.progress=false")
+
+    assert result.code == 1
+    assert message in result.err
+    assert "Traceback" not in result.err
