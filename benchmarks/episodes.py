@@ -86,6 +86,7 @@ def melu(steps: int, *, epochs: int) -> MeLU:
         backbone=net(),
         local_steps=steps,
         local_learning_rate=5e-6,
+        adapts="decisions",
         order="first",
         learning_rate=5e-5,
         batch_size=32,

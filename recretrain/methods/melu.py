@@ -20,7 +20,7 @@ from recretrain.data.errors import DataError
 from recretrain.data.schedule import Task
 from recretrain.data.stream import Questions, TestSet
 from recretrain.methods.base import Fit, RetrainMethod
-from recretrain.methods.parts.adaptation import adapted, by_length, per_user
+from recretrain.methods.parts.adaptation import adapted, answered_by_all, by_length, per_user
 
 Episode = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # user [B], support items and ratings [B, S], queries' [B, n]
 
@@ -34,6 +34,7 @@ class MeLU(RetrainMethod):
         backbone: ContentNet,
         local_steps: int,
         local_learning_rate: float,
+        adapts: str,
         order: str,
         learning_rate: float,
         batch_size: int,
@@ -42,6 +43,8 @@ class MeLU(RetrainMethod):
         start: str,
         answer_steps: int | None,
     ) -> None:
+        if adapts not in ("decisions", "all"):
+            raise ValueError(f"method.adapts={adapts}: give decisions (the layers behind the tables) or all")
         if order not in ("first", "second"):
             raise ValueError(f"method.order={order}: give first (as released) or second")
         if start not in ("warm", "scratch", "frozen"):
@@ -52,6 +55,7 @@ class MeLU(RetrainMethod):
         self.net = backbone
         self.local_steps = local_steps
         self.local_learning_rate = local_learning_rate
+        self.adapts_all = adapts == "all"
         self.second_order = order == "second"
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -88,6 +92,9 @@ class MeLU(RetrainMethod):
 
     def answer(self, user: Tensor, item: Tensor, rating: Tensor, asked: Tensor, *, first: bool, steps: int) -> Tensor:
         """Ratings of `asked` after local steps on the support.  # [B], [B, S], [B, S], [B, n] -> [B, n]"""
+        if steps and self.adapts_all:
+            rate = self.local_learning_rate
+            return answered_by_all(self.net, user, item, rating, asked, steps=steps, learning_rate=rate, first=first)
         inputs = self.net.inputs(user, asked)
         layers = self.net.decision_layers()
         if not steps:

@@ -23,6 +23,7 @@ OPTIONS = [  # choices that keep other state or read other rows
         {"fresh_continues_from": "own", "inactive_rows": "kept", "adam": "per_period", "fresh_negatives": "period"},
     ),
     ("melu", {"order": "second", "local_learning_rate": 0.01, "local_steps": 3}),
+    ("melu", {"adapts": "all"}),
     ("melu", {"start": "scratch", "drop_last": False}),
     ("session_fine_tune", {"inputs": "past", "start": "cold"}),
     ("ader", {"distil": False, "selection": "loss", "exemplars": 50}),

@@ -65,6 +65,38 @@ def test_more_local_steps_fit_the_support_better(tmp_path):
     assert errors[0] > errors[1] > errors[2]
 
 
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_all_layers_adapt_as_one_user_at_a_time_would(order, tmp_path):
+    make = maker("melu", adapts="all", local_steps=2, local_learning_rate=0.05, order=order)
+    stream = make.stream(tmp_path / "s")
+    method = make(stream)
+    (test,) = tasks(stream)[0].period.own.values()
+    context = test.context["support_item"], test.context["support_rating"]
+    weights = list(method.net.parameters())
+
+    together = method.answer(test.user, *context, test.candidates, first=order == "first", steps=2)
+    ours = torch.autograd.grad((together - test.labels).pow(2).mean(), weights)
+    alone = [one_user(method, test, row, second=order == "second") for row in range(len(test))]
+    theirs = torch.autograd.grad(torch.stack([(a - y).pow(2).mean() for a, y in alone]).mean(), weights)
+
+    torch.testing.assert_close(together, torch.stack([answer for answer, _ in alone]), atol=1e-5, rtol=1e-5)
+    for mine, wanted in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, wanted, atol=1e-5, rtol=1e-4)
+
+
+def one_user(method, test, row: int, *, second: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """The answers of a user after two steps of all weights, by autograd, and what was asked for."""
+    there = test.context["support_item"][row] >= 0
+    user, items = test.user[row : row + 1], test.context["support_item"][row][there].unsqueeze(0)
+    local = dict(method.net.named_parameters())
+    for _ in range(2):
+        predicted = torch.func.functional_call(method.net, local, (user, items))
+        loss = (predicted - test.context["support_rating"][row][there]).pow(2).mean()
+        slopes = torch.autograd.grad(loss, list(local.values()), create_graph=second)
+        local = {name: weight - 0.05 * slope for (name, weight), slope in zip(local.items(), slopes, strict=True)}
+    return torch.func.functional_call(method.net, local, (user, test.candidates[row : row + 1]))[0], test.labels[row]
+
+
 def test_answers_may_take_another_number_of_steps_than_training(tmp_path):
     make = maker("melu", answer_steps=0, local_steps=5, local_learning_rate=0.05)
     stream = make.stream(tmp_path / "s")
@@ -111,6 +143,7 @@ def test_a_last_batch_that_is_not_full_may_be_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"adapts": "tables"}, "method.adapts=tables: give decisions"),
         ({"order": "third"}, "method.order=third: give first"),
         ({"start": "cold"}, "method.start=cold: give warm, scratch or frozen"),
         ({"local_steps": -1}, "method.local_steps=-1 must be 0 or more"),

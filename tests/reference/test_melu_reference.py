@@ -74,6 +74,7 @@ def melu(steps: int, order: str) -> MeLU:
         backbone=net(),
         local_steps=steps,
         local_learning_rate=local,
+        adapts="decisions",
         order=order,
         learning_rate=outer,
         batch_size=3,

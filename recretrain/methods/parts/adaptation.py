@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.func import functional_call, grad, vmap
 
-from recretrain.backbones.content import Inputs, Layers, activations
+from recretrain.backbones.content import ContentNet, Inputs, Layers, activations
+
+Weights = Mapping[str, Tensor]  # by the name of a parameter
 
 
 def adapted(
@@ -46,6 +50,44 @@ def _gradients(inputs: Inputs, rating: Tensor, share: Tensor, layers: Layers) ->
         if place:
             error = (error @ layers[place][0]) * (hidden[place - 1] > 0)
     return gradients
+
+
+def answered_by_all(
+    net: ContentNet,
+    user: Tensor,
+    item: Tensor,
+    rating: Tensor,
+    asked: Tensor,
+    *,
+    steps: int,
+    learning_rate: float,
+    first: bool,
+) -> Tensor:
+    """Ratings of `asked` after local steps of all weights, tables too, on each user's support (item -1: none).
+
+    `first`: no gradient flows through the steps.  # [B], [B, S], [B, S], [B, n] -> [B, n]
+    """
+    weights: Weights = dict(net.named_parameters())
+
+    def predict(local: Weights, user: Tensor, item: Tensor) -> Tensor:
+        rated: Tensor = functional_call(net, local, (user.unsqueeze(0), item.unsqueeze(0)))[0]
+        return rated
+
+    def loss(local: Weights, user: Tensor, item: Tensor, rating: Tensor, share: Tensor) -> Tensor:
+        return ((predict(local, user, item) - rating).pow(2) * share).sum()
+
+    def answer(user: Tensor, item: Tensor, rating: Tensor, share: Tensor, asked: Tensor) -> Tensor:
+        local: Weights = weights
+        for _ in range(steps):
+            slope = grad(loss)(local, user, item, rating, share)
+            step = {name: down.detach() if first else down for name, down in slope.items()}
+            local = {name: weight - learning_rate * step[name] for name, weight in local.items()}
+        return predict(local, user, asked)
+
+    there = (item >= 0).float()
+    share = there / there.sum(1, keepdim=True).clamp(min=1)
+    answers: Tensor = vmap(answer)(user, item.clamp(min=0), rating, share, asked)
+    return answers
 
 
 def by_length(there: Tensor, limits: tuple[int, ...] = (16, 48)) -> list[tuple[Tensor, int]]:
