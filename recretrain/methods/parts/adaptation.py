@@ -70,7 +70,7 @@ def answered_by_all(
     weights: Weights = dict(net.named_parameters())
 
     def predict(local: Weights, user: Tensor, item: Tensor) -> Tensor:
-        rated: Tensor = functional_call(net, local, (user.unsqueeze(0), item.unsqueeze(0)))[0]
+        rated: Tensor = functional_call(net, dict(local), (user.unsqueeze(0), item.unsqueeze(0)))[0]
         return rated
 
     def loss(local: Weights, user: Tensor, item: Tensor, rating: Tensor, share: Tensor) -> Tensor:
