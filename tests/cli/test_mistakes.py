@@ -14,7 +14,7 @@ import pytest
 from recretrain.config import conf_dir
 
 MISTAKES = {
-    "method=smll": "there is no method 'smll'; did you mean sml? methods: fine_tune, ",
+    "method=smll": "there is no method 'smll'; did you mean sml? ",
     "methd=sml": "there is no key 'methd'; did you mean method? keys: backbone, data, eval, experiment, ",
     "method.loop=1": "method has no key 'loop'; did you mean loops? ",
     "+method.loop=1": "method has no key 'loop'; did you mean loops? ",

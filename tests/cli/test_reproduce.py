@@ -87,8 +87,8 @@ def test_naming_a_method_leaves_the_others_out() -> None:
     methods = {word for words in of_two for word in words if word.startswith("method=")}
     assert methods <= {"method=sml", "method=spmf", "method=sml,spmf", "method=spmf,sml"}
     assert len(of_two) <= len(everything)
-    with pytest.raises(ConfigError, match=r"table sml_table1 has no run with method=caser"):
-        sweeps("sml_table1", ["method=caser"], None)
+    with pytest.raises(ConfigError, match=r"table sml_table1 has no run with method=ewc"):
+        sweeps("sml_table1", ["method=ewc"], None)
 
 
 def test_every_table_names_runs_that_compose() -> None:
