@@ -28,7 +28,7 @@ Command = Callable[..., Result]
 
 @pytest.fixture
 def recretrain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], root_logger: None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], root_logger: None, threads: None
 ) -> Command:
     """`recretrain("run", "seed=1")` from an empty folder."""
     for variable in ("RECRETRAIN_DATA", "RECRETRAIN_CACHE", "RECRETRAIN_TRACEBACK", "HYDRA_FULL_ERROR", "COMP_LINE"):
@@ -42,6 +42,16 @@ def recretrain(
         return Result(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """A run sets those of the process; more threads than cores would slow all tests that follow."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
