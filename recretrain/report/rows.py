@@ -105,11 +105,11 @@ def method_of(run: Run) -> str | None:
 
 def read_runs(outputs: Path, only: Mapping[str, str] | None = None) -> list[Run]:
     """All runs below `outputs`, complete or not; a run that stands there twice (a copy) is read once."""
-    runs: dict[tuple[str, str], Run] = {}
+    runs: dict[tuple[str, str, str], Run] = {}
     for run in _runs(outputs):
         if not _selected(run, only or {}):
             continue
-        key = (str(run.facts["digest"]), run.questions.digest)
+        key = (run.method, str(run.facts["digest"]), run.questions.digest)  # two methods may be set to the same
         if key in runs:
             log.warning("%s repeats %s; left out", run.folder, runs[key].folder)
         else:

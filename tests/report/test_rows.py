@@ -135,3 +135,10 @@ print(json.dumps(sorted(sys.modules)))
     own = {name for name in modules if name.startswith("recretrain.")}
     assert own
     assert all(name.startswith("recretrain.report") for name in own)
+
+
+def test_two_methods_that_are_set_to_the_same_are_two_runs(runs: RunFolders) -> None:
+    for method in ("melu", "melu_no_adaptation"):
+        runs.add(method, {"mae@0": {33: (0.5, 1)}}, variant="same")
+
+    assert {run.method for run in read_runs(runs.outputs)} == {"melu", "melu_no_adaptation"}
