@@ -13,12 +13,13 @@ from torch import Tensor
 from benchmarks import plain
 from benchmarks.measure import Line, cpu_seconds, faster
 from recretrain.backbones.content import ContentNet
+from recretrain.data.batches import Columns
 from recretrain.data.fields import Field, Fields
 from recretrain.data.schedule import Task
 from recretrain.data.stream import Interactions, Past, Period, TestSet
 from recretrain.engine.fitter import Fitter
 from recretrain.evaluation.ratings import predictions
-from recretrain.methods.melu import EpisodeBatches, MeLU, MetaLoss
+from recretrain.methods.melu import MeLU, MetaLoss, columns_of
 
 CPU = torch.device("cpu")
 USERS, ITEMS = 6_040, 3_704
@@ -35,8 +36,7 @@ def lines() -> Iterator[Line]:
 def training(steps: int, *, asked: float) -> Line:
     """An epoch of 20 batches of 32 users."""
     method, users = melu(steps, epochs=1), episodes(640)
-    fit = Fitter(CPU, generator(), "32-true")
-    batches = list(EpisodeBatches(users, 32, fit, drop_last=True))
+    batches = list(Columns(columns_of(users), batch_size=32, generator=generator(), drop_last=True))
     one_by_one = plain.MetaTraining(net(), steps=steps, local_learning_rate=5e-6)
 
     def ours() -> None:

@@ -46,7 +46,7 @@ class Training:
     def __init__(self) -> None:
         self.model = backbone().train()
         self.adam = TensorFlowAdam(list(self.model.parameters()), learning_rate=5e-4)
-        self.batches = itertools.cycle(PrefixBatches(sessions(), BATCH, LONGEST, generator(), []))
+        self.batches = itertools.cycle(PrefixBatches(sessions(), BATCH, LONGEST, generator(), None))
 
     def step(self) -> None:
         history, label = next(self.batches)
@@ -57,7 +57,7 @@ class Training:
 
 def step_against(what: str, loss: plain.SequenceLoss, *, asked: float, repetitions: int) -> Line:
     ours, padded = Training(), plain.PaddedTraining(ITEMS, SIZE, LONGEST, loss)
-    batches = PrefixBatches(sessions(), BATCH, LONGEST, generator(), [])
+    batches = PrefixBatches(sessions(), BATCH, LONGEST, generator(), None)
     history, label = next(iter(batches))
     full = nn.functional.pad(history, (LONGEST - history.shape[1], 0), value=-1)
     steps = 8

@@ -46,7 +46,7 @@ class AderSASRec(SequenceBackbone):
 
     def encode(self, history: Tensor) -> Tensor:
         there = (history >= 0).unsqueeze(2)  # [B, T, 1]
-        items = take(self.item, history.clamp(min=0).reshape(-1)).view(*history.shape, -1)
+        items = take(self.item, history.clamp(min=0))
         h = math.sqrt(items.shape[2]) * items + self.position[-history.shape[1] :]
         h = F.dropout(h, self.dropout, self.training) * there
         for place, block in enumerate(self.blocks, start=1):

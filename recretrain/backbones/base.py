@@ -23,3 +23,10 @@ class Backbone(nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
+
+
+def rows_of(table: Tensor, catalogue: Tensor) -> Tensor:
+    """The rows of distinct ids in ascending order; without a copy where they are the first ones."""
+    if int(catalogue[-1]) == len(catalogue) - 1:
+        return table[: len(catalogue)]
+    return table[catalogue]

@@ -52,7 +52,7 @@ class Caser(SequenceBackbone):
             layer.bias.uniform_(-bound, bound, generator=generator)
 
     def encode(self, history: Tensor) -> Tensor:
-        items = take(self.item, history.clamp(min=0).reshape(-1)).view(*history.shape, -1)
+        items = take(self.item, history.clamp(min=0))
         items = items * (history >= 0).unsqueeze(2)
         image = F.pad(items, (0, 0, self.longest - history.shape[1], 0))  # [B, longest, d]
         across = image.transpose(1, 2)

@@ -53,7 +53,7 @@ class GRU4Rec(SequenceBackbone):
 
     def encode(self, history: Tensor) -> Tensor:
         history, last = _from_the_first(history)
-        items = take(self.item, history.reshape(-1)).view(*history.shape, -1)
+        items = take(self.item, history)
         states, _ = self.gru(F.dropout(items, self.dropout, self.training))
         final: Tensor = self.narrow(states[torch.arange(len(history), device=history.device), last])
         return final

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from recretrain.backbones.base import Backbone
+from recretrain.backbones.base import Backbone, rows_of
 from recretrain.data.stream import Questions
 
 _GEMM_ITEMS = 30  # up to this many known items per candidate, scoring all of them and picking beats gathering rows
@@ -33,7 +33,7 @@ class MF(Backbone):
         users = self.user[questions.user]  # [B, d]
         if questions.candidates is None:
             assert questions.catalogue is not None
-            items = self._rows_of(questions.catalogue)
+            items = rows_of(self.item, questions.catalogue)
             return torch.mm(users, items.T, out=self._buffer("all", len(users), len(items)))
         return self._score_candidates(users, questions.candidates)
 
@@ -47,11 +47,6 @@ class MF(Backbone):
         scores = self._buffer("scores", rows, width)
         torch.bmm(picked.view(rows, width, -1), users.unsqueeze(2), out=scores.unsqueeze(2))
         return scores
-
-    def _rows_of(self, catalogue: Tensor) -> Tensor:
-        if int(catalogue[-1]) == len(catalogue) - 1:  # ascending and distinct: a prefix, no copy needed
-            return self.item[: len(catalogue)]
-        return self.item[catalogue]
 
     def _buffer(self, name: str, *shape: int) -> Tensor:
         """Reused from chunk to chunk: fresh memory costs more in page faults than the product itself."""

@@ -55,7 +55,7 @@ class SASRec(SequenceBackbone):
         self.norm.reset_parameters()
 
     def encode(self, history: Tensor) -> Tensor:
-        items = take(self.item, history.clamp(min=0).reshape(-1)).view(*history.shape, -1)
+        items = take(self.item, history.clamp(min=0))
         h = math.sqrt(items.shape[2]) * items + self.position[-history.shape[1] :]
         h = F.dropout(h, self.dropout, self.training)
         hidden = _hidden(history)

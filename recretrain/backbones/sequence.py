@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from recretrain.backbones.base import Backbone
+from recretrain.backbones.base import Backbone, rows_of
+from recretrain.backbones.lengths import by_length, put_together
 from recretrain.backbones.products import times
 from recretrain.data.errors import DataError
 from recretrain.data.stream import Questions
 
-_GROUPS = (2, 4, 8, 16)  # histories up to these lengths are computed together, so that little of it is padding
+_GROUPS = (0, 2, 4, 8, 16)  # histories up to these lengths are computed together
 
 
 class SequenceBackbone(Backbone):
@@ -33,19 +33,13 @@ class SequenceBackbone(Backbone):
     def represent(self, history: Tensor) -> Tensor:
         """The vectors of any histories, computed in groups of like length; an empty one is 0.  # [B, T] -> [B, d]"""
         history = history[:, -self.longest :]
-        length = (history >= 0).sum(1)
-        limits = [0, *(limit for limit in _GROUPS if limit < history.shape[1]), history.shape[1]]
-        order, parts = [], []
-        for shortest, longest in pairwise(limits):
-            rows = torch.nonzero((length > shortest) & (length <= longest)).squeeze(1)
-            if len(rows):
-                order.append(rows)
-                parts.append(self.encode(history[rows, -longest:]))
-        empty = torch.nonzero(length == 0).squeeze(1)
-        if len(empty):
-            order.append(empty)
-            parts.append(self.output.new_zeros(len(empty), self.output.shape[1]))
-        return torch.cat(parts)[torch.argsort(torch.cat(order))]
+        groups = list(by_length((history >= 0).sum(1), _GROUPS, history.shape[1]))
+        nothing = self.output.new_zeros(self.output.shape[1])
+        parts = [
+            self.encode(history[rows, -longest:]) if longest else nothing.expand(len(rows), -1)
+            for rows, longest in groups
+        ]
+        return put_together(parts, [rows for rows, _ in groups])
 
     @torch.no_grad()
     def score(self, questions: Questions) -> Tensor:
@@ -53,10 +47,7 @@ class SequenceBackbone(Backbone):
         if questions.candidates is not None:
             return torch.bmm(self.output[questions.candidates], features.unsqueeze(2)).squeeze(2)
         assert questions.catalogue is not None
-        known = questions.catalogue
-        if int(known[-1]) == len(known) - 1:  # ascending and distinct: a prefix, no copy needed
-            return times(features, self.output[: len(known)])
-        return times(features, self.output[known])
+        return times(features, rows_of(self.output, questions.catalogue))
 
     @staticmethod
     def _history(questions: Questions) -> Tensor:

@@ -13,7 +13,7 @@ _whole: str = "all_rows_with_gradient"  # attribute of a table's gradient: any r
 
 
 def take(table: Tensor, index: Tensor) -> Tensor:
-    """`table[index]`, whose gradient is added to `table.grad` row by row.  # [N, d], [B] -> [B, d]"""
+    """`table[index]`, whose gradient is added to `table.grad` row by row.  # [N, d], [...] -> [..., d]"""
     if isinstance(table, nn.Parameter) and table.requires_grad and torch.is_grad_enabled():
         rows: Tensor = _Take.apply(table, index)  # type: ignore[no-untyped-call]
         return rows
@@ -25,13 +25,14 @@ class _Take(torch.autograd.Function):
     def forward(ctx: Any, table: nn.Parameter, index: Tensor) -> Tensor:
         ctx.table = table
         ctx.save_for_backward(index)
-        return table.index_select(0, index)
+        return table.index_select(0, index.reshape(-1)).view(*index.shape, table.shape[1])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, None]:
         (index,) = ctx.saved_tensors
+        index = index.reshape(-1)
         into = gradient_of(ctx.table)
-        into.index_add_(0, index, gradient)
+        into.index_add_(0, index, gradient.reshape(len(index), into.shape[1]))
         setattr(into, _touched, [*getattr(into, _touched, []), index])
         return None, None
 

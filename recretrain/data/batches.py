@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -21,6 +22,34 @@ class Epoch(Protocol):
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]: ...
+
+
+def permutation(n: int, generator: torch.Generator) -> Tensor:
+    """0..n-1 in a random order, on the generator's device."""
+    return torch.randperm(n, generator=generator, device=generator.device)
+
+
+class Columns:
+    """One pass is one epoch: the rows of all columns in a fresh order, cut into batches."""
+
+    def __init__(
+        self, columns: Sequence[Tensor], *, batch_size: int, generator: torch.Generator, drop_last: bool = False
+    ) -> None:
+        """`drop_last`: a last batch that is not full is left out, unless it is the only one."""
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} must be at least 1")
+        self._columns = columns
+        self._size = batch_size
+        self._generator = generator
+        rows = len(columns[0])
+        self._taken = (rows // batch_size * batch_size if drop_last else rows) or rows
+
+    def __len__(self) -> int:
+        return -(-self._taken // self._size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        order = permutation(len(self._columns[0]), self._generator)[: self._taken]
+        yield from (tuple(column[at] for column in self._columns) for at in torch.split(order, self._size))
 
 
 class Batches:
@@ -43,7 +72,7 @@ class Batches:
         self._negatives = negatives
         self._size = batch_size
         self._generator = generator
-        self._order = order or self._permutation
+        self._order = order or partial(permutation, len(rows))
         self._length = len(rows) if length is None else length
 
     def __len__(self) -> int:
@@ -54,9 +83,6 @@ class Batches:
         user, item = self._rows.user[at], self._rows.item[at]
         negative = self._negatives(at, user, self._generator)
         yield from zip(*(torch.split(column, self._size) for column in (user, item, negative)), strict=True)
-
-    def _permutation(self, generator: torch.Generator) -> Tensor:
-        return torch.randperm(len(self._rows), generator=generator, device=self._rows.user.device)
 
 
 def stored_negatives(candidates: Tensor) -> Negatives:

@@ -161,3 +161,17 @@ class Episodes:
         borders = [*self.supports, self.longest - self.queries + 1]
         spans = list(pairwise(borders))
         return {f"support {a}-{b - 1}": (length >= a) & (length < b) for a, b in spans}
+
+
+def supports_of(episodes: TestSet) -> Interactions:
+    """All that is given, row by row, with `rating`."""
+    item, rating = episodes.context["support_item"], episodes.context["support_rating"]
+    there = item >= 0
+    return Interactions(episodes.user.repeat_interleave(there.sum(1)), item[there], {"rating": rating[there]})
+
+
+def queries_of(episodes: TestSet) -> Interactions:
+    """All that is to be guessed, row by row, with `rating`."""
+    assert episodes.candidates is not None
+    user = episodes.user.repeat_interleave(episodes.labels.shape[1])
+    return Interactions(user, episodes.candidates.flatten(), {"rating": episodes.labels.flatten()})

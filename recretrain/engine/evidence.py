@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from recretrain.backbones.content import ContentNet
 from recretrain.config import ConfigError
+from recretrain.data.questions import supports_of
 from recretrain.data.stream import Stream
 from recretrain.engine.runner import Machine, build, build_method, load_state, open_stream
 from recretrain.engine.store import RunStore
-from recretrain.methods.melu import MeLU
 from recretrain.methods.parts.evidence import Evidence, evidence, gradient_norms
 
 
@@ -30,22 +31,22 @@ class Candidate:
 
 def candidates(folder: Path, *, top: int, least_error: float, norm: str) -> list[Candidate]:
     """The best of a MeLU run, also written to `evidence.csv` in its folder; pairs are the supports it learned from."""
-    store, config = RunStore(folder), _config(folder)
-    machine = Machine.of(config)
-    stream = open_stream(config, build(config.schedule, "schedule"), build(config.eval, "eval"))
+    config = _config(folder)  # before the store, which would make the folder of a misspelt name
+    store, machine, schedule = RunStore(folder), Machine.of(config), build(config.schedule, "schedule")
+    stream = open_stream(config, schedule, build(config.eval, "eval"))
     method = build_method(config, stream, machine)
-    if not isinstance(method, MeLU):
+    if not isinstance(method.backbone, ContentNet):
         raise ConfigError(f"{folder} is a run of {type(method).__name__}; evidence candidates are MeLU's")
-    if not store.done():
+    last = store.done() - 1
+    if last < 0:
         raise ConfigError(f"{folder} has no finished task; repeat its command first")
-    load_state(method, store.state(store.done() - 1, machine.device))
-    learned = build(config.schedule, "schedule").tasks(stream, lambda what, rows: None)[store.done() - 1]().period
-    (episodes,) = learned.own.values()
-    there = episodes.context["support_item"] >= 0
-    user = episodes.user.repeat_interleave(there.sum(1)).to(machine.device)
-    item, rating = (episodes.context[f"support_{what}"][there].to(machine.device) for what in ("item", "rating"))
-    norms = gradient_norms(method.net, user, item, rating, of=norm, least_error=least_error)
-    found = _named(stream, evidence(item.cpu(), norms.cpu()), top)
+    load_state(method, store.state(last, machine.device))
+    learned = schedule.tasks(stream, lambda what, rows: None)[last]().period
+    pairs = supports_of(learned.own["arrivals"]).to(machine.device)
+    norms = gradient_norms(
+        method.backbone, pairs.user, pairs.item, pairs.other["rating"], of=norm, least_error=least_error
+    )
+    found = _named(stream, evidence(pairs.item.cpu(), norms.cpu()), top)
     _write(folder / "evidence.csv", found)
     return found
 

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy, distillation
-from recretrain.data.prefixes import Prefixes
+from recretrain.data.batches import permutation
+from recretrain.data.prefixes import PAD, Prefixes
 from recretrain.methods.base import Fit
-from recretrain.methods.next_item import Beside, Loss, NextItemLoss, cross_entropy_of, permutation
+from recretrain.methods.next_item import Beside, Loss, cross_entropy_of
 from recretrain.methods.replay import Replay, representations
 
 
@@ -67,21 +68,18 @@ class ADER(Replay):
 
     def fit_with_exemplars(self, train: Prefixes, held_out: Prefixes, before: int, fit: Fit) -> None:
         if not len(self.memory):
-            self.fit_to(train, held_out, NextItemLoss(self, cross_entropy_of), [], fit)
+            self.fit_to(train, held_out, cross_entropy_of, fit)
             return
         weight = self.weight
         if self.weight_adapts:
             weight *= adaptive(before, self.known, len(self.memory), len(train))
         exemplars = self.memory.kept.to(fit.device)
+        loss, answers = replayed(weight), []
         if self.distil:
-            loss, answers = (
-                distilled(weight, self.model.output[:before].detach().clone()),
-                [representations(self.model, exemplars)],
-            )
-        else:
-            loss, answers = replayed(weight), []
+            loss = distilled(weight, self.model.output[:before].detach().clone())
+            answers = [representations(self.model, exemplars)]
         beside = exemplar_stream(exemplars, self.model.longest, answers, fit.generator)
-        self.fit_to(train, held_out, NextItemLoss(self, loss), [beside], fit)
+        self.fit_to(train, held_out, loss, fit, beside)
 
 
 def adaptive(known_before: int, known: int, exemplars: int, new: int) -> float:
@@ -121,7 +119,7 @@ def exemplar_stream(exemplars: Prefixes, longest: int, answers: list[Tensor], ge
     def stream(steps: int) -> Iterator[tuple[Tensor, ...]]:
         size = max(1, len(exemplars) // steps)
         while True:
-            for part in torch.split(permutation(len(exemplars), generator, exemplars.stop.device), size):
+            for part in torch.split(permutation(len(exemplars), generator), size):
                 chosen = exemplars.at(part)
                 yield chosen.histories(longest), chosen.labels, *(answer[part] for answer in answers)
 
@@ -136,4 +134,4 @@ def _together(backbone: SequenceBackbone, history: Tensor, old: Tensor) -> tuple
 
 
 def _padded(history: Tensor, width: int) -> Tensor:
-    return torch.nn.functional.pad(history, (width - history.shape[1], 0), value=-1)
+    return torch.nn.functional.pad(history, (width - history.shape[1], 0), value=PAD)

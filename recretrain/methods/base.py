@@ -51,3 +51,8 @@ class RetrainMethod(ABC):
     def trained_parameters(self) -> int:
         """How many numbers training may change, in the backbone and besides it."""
         return sum(p.numel() for p in self.backbone.parameters() if p.requires_grad)
+
+
+def one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"method.{option}={value}: give {' or '.join(allowed)}")

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy
 from recretrain.backbones.tables import gradient_of
+from recretrain.data.batches import permutation
 from recretrain.data.prefixes import Prefixes
 from recretrain.methods.base import Fit
-from recretrain.methods.next_item import Loss, NextItemLoss, cross_entropy_of, permutation
+from recretrain.methods.next_item import Loss, cross_entropy_of
 from recretrain.methods.replay import Replay
 
 Weights = dict[str, Tensor]  # by the name of a parameter
@@ -66,10 +67,10 @@ class EWC(Replay):
     def fit_with_exemplars(self, train: Prefixes, held_out: Prefixes, before: int, fit: Fit) -> None:
         loss: Loss = cross_entropy_of
         if len(self.memory):
-            chosen = permutation(len(self.memory), fit.generator, fit.device)[: self.fisher_exemplars]
+            chosen = permutation(len(self.memory), fit.generator)[: self.fisher_exemplars]
             matters = fisher(self.model, self.memory.kept.to(fit.device).at(chosen), before)
             loss = held(matters, self.weight, self.model)
-        self.fit_to(train, held_out, NextItemLoss(self, loss), [], fit)
+        self.fit_to(train, held_out, loss, fit)
 
 
 def fisher(model: SequenceBackbone, exemplars: Prefixes, known: int) -> Weights:

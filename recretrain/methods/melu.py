@@ -5,7 +5,7 @@ Lee et al., KDD 2019. Theta1 (tables) and Theta2 (decision layers) are meta-para
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -15,12 +15,17 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from recretrain.backbones.content import ContentNet, Layers, decide
+from recretrain.backbones.lengths import by_length, put_together
 from recretrain.backbones.tables import DenseAdam
+from recretrain.data.batches import Columns
 from recretrain.data.errors import DataError
+from recretrain.data.questions import queries_of, supports_of
 from recretrain.data.schedule import Task
-from recretrain.data.stream import Questions, TestSet
+from recretrain.data.stream import Questions, TestSet, concatenate
 from recretrain.methods.base import Fit, RetrainMethod
-from recretrain.methods.parts.adaptation import adapted, answered_by_all, by_length, per_user
+from recretrain.methods.parts.adaptation import adapted, answered_by_all, per_user
+
+_GROUPS = (16, 48)  # users with supports up to these lengths are computed together
 
 Episode = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # user [B], support items and ratings [B, S], queries' [B, n]
 
@@ -71,9 +76,11 @@ class MeLU(RetrainMethod):
         if task.past and self.start == "scratch":
             self.net.draw(fit.generator)
             self.optimizer = self._adam()
-        (episodes,) = task.period.own.values()
-        batches = EpisodeBatches(episodes, self.batch_size, fit, drop_last=self.drop_last)
-        self.net.meet(*everything_of(episodes, fit.device))
+        episodes = task.period.own["arrivals"]
+        met = concatenate([supports_of(episodes), queries_of(episodes)]).to(fit.device)
+        self.net.meet(met.user, met.item)
+        columns = [column.to(fit.device) for column in columns_of(episodes)]
+        batches = Columns(columns, batch_size=self.batch_size, generator=fit.generator, drop_last=self.drop_last)
         fit(MetaLoss(self), batches, epochs=self.epochs)
 
     def score(self, questions: Questions) -> Tensor:
@@ -99,12 +106,14 @@ class MeLU(RetrainMethod):
         layers = self.net.decision_layers()
         if not steps:
             return decide(inputs, layers)
+        length = (item >= 0).sum(1)
         order, parts = [], []
-        for rows, longest in by_length(item >= 0):
+        for rows, _ in by_length(length, _GROUPS, item.shape[1]):
+            longest = max(1, int(length[rows].max()))
             local = self._adapted(user[rows], item[rows, :longest], rating[rows, :longest], layers, first, steps)
             order.append(rows)
             parts.append(decide(inputs.rows(rows), local))
-        return torch.cat(parts)[torch.argsort(torch.cat(order))]
+        return put_together(parts, order)
 
     def _adapted(self, user: Tensor, item: Tensor, rating: Tensor, layers: Layers, first: bool, steps: int) -> Layers:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not first):
@@ -142,34 +151,8 @@ class MetaLoss(LightningModule):
         return self._method.optimizer
 
 
-class EpisodeBatches:
-    """An epoch of users in a fresh order."""
-
-    def __init__(self, episodes: TestSet, batch_size: int, fit: Fit, *, drop_last: bool) -> None:
-        if batch_size < 1:
-            raise ValueError(f"method.batch_size={batch_size} must be at least 1")
-        assert episodes.candidates is not None
-        support = episodes.context["support_item"], episodes.context["support_rating"]
-        columns = (episodes.user, *support, episodes.candidates, episodes.labels)
-        self._columns = [column.to(fit.device) for column in columns]
-        self._size = batch_size
-        self._generator = fit.generator
-        self._users = len(episodes) // batch_size * batch_size if drop_last else len(episodes)
-        self._users = self._users or len(episodes)  # fewer users than a batch are one batch
-
-    def __len__(self) -> int:
-        return -(-self._users // self._size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        users = len(self._columns[0])
-        order = torch.randperm(users, generator=self._generator, device=self._generator.device)
-        for part in torch.split(order[: self._users], self._size):
-            yield tuple(column[part] for column in self._columns)
-
-
-def everything_of(episodes: TestSet, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Users and items of all support and query rows."""
+def columns_of(episodes: TestSet) -> list[Tensor]:
+    """The columns of an `Episode`, for all users."""
     assert episodes.candidates is not None
-    support = episodes.context["support_item"]
-    items = torch.cat([support[support >= 0], episodes.candidates.flatten()])
-    return episodes.user.to(device), torch.unique(items).to(device)
+    support = episodes.context["support_item"], episodes.context["support_rating"]
+    return [episodes.user, *support, episodes.candidates, episodes.labels]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,12 +16,13 @@ from torch.optim import Optimizer
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy
 from recretrain.backbones.tables import TensorFlowAdam
+from recretrain.data.batches import permutation
 from recretrain.data.prefixes import Prefixes, prefixes_of
 from recretrain.data.schedule import Task
 from recretrain.data.stream import TestSet, concatenate
 from recretrain.evaluation.evaluator import half_ranks
 from recretrain.evaluation.metrics import recall
-from recretrain.methods.base import Fit, RetrainMethod
+from recretrain.methods.base import Fit, RetrainMethod, one_of
 from recretrain.methods.parts.early_stopping import EarlyStopping
 
 log = logging.getLogger("recretrain")
@@ -47,10 +49,10 @@ class NextItem(RetrainMethod):
         validation_k: int,
     ) -> None:
         super().__init__(backbone=backbone)
-        _one_of("learns", learns, ("new", "all"))
-        _one_of("inputs", inputs, ("period", "past"))
-        _one_of("start", start, ("warm", "cold"))
-        _one_of("adam", adam, ("carried", "new"))
+        one_of("learns", learns, ("new", "all"))
+        one_of("inputs", inputs, ("period", "past"))
+        one_of("start", start, ("warm", "cold"))
+        one_of("adam", adam, ("carried", "new"))
         if not 0 < validation < 1:
             raise ValueError(f"method.validation={validation} must lie between 0 and 1: the share that is held out")
         self.model = backbone.eval()  # dropout is on in `training` alone
@@ -75,11 +77,10 @@ class NextItem(RetrainMethod):
 
     def learn(self, train: Prefixes, held_out: Prefixes, before: int, fit: Fit) -> None:
         """Fit to `train`; `before` items were known to the model so far."""
-        self.fit_to(train, held_out, NextItemLoss(self, cross_entropy_of), [], fit)
+        self.fit_to(train, held_out, cross_entropy_of, fit)
 
-    def fit_to(
-        self, train: Prefixes, held_out: Prefixes, objective: NextItemLoss, beside: list[Beside], fit: Fit
-    ) -> None:
+    def fit_to(self, train: Prefixes, held_out: Prefixes, loss: Loss, fit: Fit, beside: Beside | None = None) -> None:
+        objective = NextItemLoss(self, loss)
         batches = PrefixBatches(train, self.batch_size, self.model.longest, fit.generator, beside)
 
         def epoch() -> None:
@@ -117,7 +118,7 @@ class NextItem(RetrainMethod):
 
     def _split(self, prefixes: Prefixes, generator: torch.Generator) -> tuple[Prefixes, Prefixes]:
         """Uniform over prefixes, not over sessions, as released: those of one session may be on both sides."""
-        order = torch.randperm(len(prefixes), generator=generator, device=generator.device).to(prefixes.stop.device)
+        order = permutation(len(prefixes), generator)
         trained = round((1 - self.validation) * len(prefixes))
         return prefixes.at(order[:trained]), prefixes.at(order[trained:])
 
@@ -170,7 +171,7 @@ class PrefixBatches:
     """An epoch of histories and labels in a fresh order; entries without input count but bring nothing (spec a)."""
 
     def __init__(
-        self, prefixes: Prefixes, batch_size: int, longest: int, generator: torch.Generator, beside: list[Beside]
+        self, prefixes: Prefixes, batch_size: int, longest: int, generator: torch.Generator, beside: Beside | None
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be at least 1")
@@ -178,22 +179,17 @@ class PrefixBatches:
         self._size = batch_size
         self._longest = longest
         self._generator = generator
-        self._beside = [stream(len(self)) for stream in beside]
+        self._beside = beside(len(self)) if beside else itertools.repeat(())
 
     def __len__(self) -> int:
         return -(-len(self._prefixes) // self._size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        order = permutation(len(self._prefixes), self._generator, self._prefixes.stop.device)
-        for part in torch.split(order, self._size):
+        for part in torch.split(permutation(len(self._prefixes), self._generator), self._size):
             usable = self._prefixes.at(part).with_input()
-            besides = [column for stream in self._beside for column in next(stream)]
+            beside: tuple[Tensor, ...] = next(self._beside)
             if len(usable):
-                yield usable.histories(self._longest), usable.labels, *besides
-
-
-def permutation(n: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    return torch.randperm(n, generator=generator, device=generator.device).to(device)
+                yield usable.histories(self._longest), usable.labels, *beside
 
 
 @contextmanager
@@ -204,8 +200,3 @@ def training(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         model.eval()
-
-
-def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"method.{key}={value}: give {' or '.join(allowed)}")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from recretrain.backbones.biases import Biases
+from recretrain.data.questions import supports_of
 from recretrain.data.schedule import Task
 from recretrain.data.stream import Questions
 from recretrain.methods.base import Fit, RetrainMethod
@@ -30,11 +31,10 @@ class RatingBiases(RetrainMethod):
         self.total = torch.zeros_like(backbone.item)
 
     def update(self, task: Task, fit: Fit) -> None:
-        (episodes,) = task.period.own.values()
-        items, ratings = episodes.context["support_item"], episodes.context["support_rating"]
-        there = items >= 0
-        self.count.index_add_(0, items[there].to(fit.device), torch.ones_like(ratings[there]).double().to(fit.device))
-        self.total.index_add_(0, items[there].to(fit.device), ratings[there].double().to(fit.device))
+        rows = supports_of(task.period.own["arrivals"]).to(fit.device)
+        rating = rows.other["rating"].double()
+        self.count.index_add_(0, rows.item, torch.ones_like(rating))
+        self.total.index_add_(0, rows.item, rating)
         self.biases.mean.copy_(self.total.sum() / self.count.sum())
         self.biases.item.copy_(
             (self.total - self.count * self.biases.mean) / (self.count + self.item_shrinkage).clamp(min=1e-12)

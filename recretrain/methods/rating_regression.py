@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningModule
 from torch import Tensor
@@ -13,8 +12,10 @@ from torch.optim import Optimizer
 
 from recretrain.backbones.content import RatingBackbone
 from recretrain.backbones.tables import DenseAdam
+from recretrain.data.batches import Columns
+from recretrain.data.questions import queries_of, supports_of
 from recretrain.data.schedule import Task
-from recretrain.data.stream import TestSet
+from recretrain.data.stream import concatenate
 from recretrain.methods.base import Fit, RetrainMethod
 
 
@@ -31,10 +32,12 @@ class RatingRegression(RetrainMethod):
         self.optimizer = DenseAdam(list(backbone.parameters()), learning_rate=learning_rate, weight_decay=weight_decay)
 
     def update(self, task: Task, fit: Fit) -> None:
-        (episodes,) = task.period.own.values()
-        ratings = Ratings(episodes, self.batch_size, fit)
-        self.net.meet(ratings.user, ratings.item)
-        fit(SquaredError(self.net, self.optimizer), ratings, epochs=self.epochs)
+        episodes = task.period.own["arrivals"]
+        rows = concatenate([supports_of(episodes), queries_of(episodes)]).to(fit.device)
+        self.net.meet(rows.user, rows.item)
+        columns = [rows.user, rows.item, rows.other["rating"]]
+        batches = Columns(columns, batch_size=self.batch_size, generator=fit.generator)
+        fit(SquaredError(self.net, self.optimizer), batches, epochs=self.epochs)
 
     def extra_state(self) -> dict[str, Any]:
         return {"optimizer": self.optimizer.state_dict()}
@@ -55,29 +58,3 @@ class SquaredError(LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         return self._optimizer
-
-
-class Ratings:
-    """An epoch of single ratings in a fresh order."""
-
-    def __init__(self, episodes: TestSet, batch_size: int, fit: Fit) -> None:
-        assert episodes.candidates is not None
-        support = episodes.context["support_item"]
-        there = support >= 0
-        users = [
-            episodes.user.repeat_interleave(there.sum(1)),
-            episodes.user.repeat_interleave(episodes.labels.shape[1]),
-        ]
-        self.user = torch.cat(users).to(fit.device)
-        self.item = torch.cat([support[there], episodes.candidates.flatten()]).to(fit.device)
-        self.rating = torch.cat([episodes.context["support_rating"][there], episodes.labels.flatten()]).to(fit.device)
-        self._size = batch_size
-        self._generator = fit.generator
-
-    def __len__(self) -> int:
-        return -(-len(self.user) // self._size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        order = torch.randperm(len(self.user), generator=self._generator, device=self._generator.device)
-        for part in torch.split(order, self._size):
-            yield self.user[part], self.item[part], self.rating[part]

@@ -21,7 +21,7 @@ from recretrain.data.errors import DataError
 from recretrain.data.negatives import NegativeSampler
 from recretrain.data.schedule import Task
 from recretrain.data.stream import Interactions, Period
-from recretrain.methods.base import Fit, RetrainMethod
+from recretrain.methods.base import Fit, RetrainMethod, one_of
 from recretrain.methods.objectives import LogLoss, log_loss, summed_squares
 from recretrain.methods.parts.pretraining import Pretraining
 from recretrain.methods.parts.transfer import Transfer
@@ -64,13 +64,13 @@ class SML(RetrainMethod):
         adam: str,
     ) -> None:
         super().__init__(backbone=backbone)
-        _one_of("fresh_reg_scaling", fresh_reg_scaling, ("summed", "mean"))
-        _one_of("fresh_negatives", fresh_negatives, ("stored", "period"))
-        _one_of("transfer_negatives", transfer_negatives, ("stored", "period"))
-        _one_of("fresh_continues_from", fresh_continues_from, ("transferred", "own"))
-        _one_of("transfer_taught_on", transfer_taught_on, ("next", "same"))
-        _one_of("inactive_rows", inactive_rows, ("transferred", "kept"))
-        _one_of("adam", adam, ("persistent", "per_period"))
+        one_of("fresh_reg_scaling", fresh_reg_scaling, ("summed", "mean"))
+        one_of("fresh_negatives", fresh_negatives, ("stored", "period"))
+        one_of("transfer_negatives", transfer_negatives, ("stored", "period"))
+        one_of("fresh_continues_from", fresh_continues_from, ("transferred", "own"))
+        one_of("transfer_taught_on", transfer_taught_on, ("next", "same"))
+        one_of("inactive_rows", inactive_rows, ("transferred", "kept"))
+        one_of("adam", adam, ("persistent", "per_period"))
         self.mf = backbone
         self.pretraining = pretraining
         self.loops = loops
@@ -282,8 +282,3 @@ def copy_tables(mf: MF) -> Tables:
 
 def _to(saved: Tables | None, device: torch.device) -> Tables | None:
     return None if saved is None else {name: table.to(device) for name, table in saved.items()}
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"method.{name}={value}: give {' or '.join(allowed)}")

@@ -93,6 +93,11 @@ def test_evidence_of_something_else_is_refused(recretrain: Any, words: list[str]
     assert message in result.err
 
 
+def test_evidence_of_a_misspelt_folder_leaves_nothing_behind(recretrain: Any) -> None:
+    assert recretrain("evidence", "outputs/typo").code == 1
+    assert not Path("outputs").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

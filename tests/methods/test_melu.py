@@ -6,9 +6,10 @@ from contract import learn, maker, tasks
 from streams import fields
 
 from recretrain.backbones.content import ContentNet
+from recretrain.data.batches import Columns
 from recretrain.data.fields import Fields
 from recretrain.data.stream import Questions
-from recretrain.methods.melu import EpisodeBatches
+from recretrain.methods.melu import columns_of
 
 
 def weights(method) -> list[torch.Tensor]:
@@ -127,13 +128,10 @@ def test_a_last_batch_that_is_not_full_may_be_left_out(tmp_path):
     stream = make.stream(tmp_path / "s")
     (episodes,) = tasks(stream)[0].period.own.values()
 
-    class Given:
-        device = torch.device("cpu")
-        generator = torch.Generator().manual_seed(0)
-
     users = len(episodes)
-    dropping = EpisodeBatches(episodes, users - 1, Given(), drop_last=True)
-    keeping = EpisodeBatches(episodes, users - 1, Given(), drop_last=False)
+    given = {"batch_size": users - 1, "generator": torch.Generator().manual_seed(0)}
+    dropping = Columns(columns_of(episodes), **given, drop_last=True)
+    keeping = Columns(columns_of(episodes), **given, drop_last=False)
 
     assert [len(batch[0]) for batch in dropping] == [users - 1]
     assert [len(batch[0]) for batch in keeping] == [users - 1, 1]

@@ -21,7 +21,7 @@ def sessions(lengths: list[int]):
 
 
 def test_an_epoch_takes_every_prefix_once():
-    batches = PrefixBatches(sessions([3, 4, 2]), 4, 50, generator(), [])
+    batches = PrefixBatches(sessions([3, 4, 2]), 4, 50, generator(), None)
 
     epoch = list(batches)
 
@@ -31,7 +31,7 @@ def test_an_epoch_takes_every_prefix_once():
 
 
 def test_a_session_of_one_click_counts_as_an_entry_and_trains_nothing():
-    batches = PrefixBatches(sessions([1, 1, 1, 2]), 2, 50, generator(), [])
+    batches = PrefixBatches(sessions([1, 1, 1, 2]), 2, 50, generator(), None)
 
     assert len(batches) == 2
     assert [labels.tolist() for _, labels in batches] == [[4]]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 
-import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
@@ -88,15 +86,3 @@ def answered_by_all(
     share = there / there.sum(1, keepdim=True).clamp(min=1)
     answers: Tensor = vmap(answer)(user, item.clamp(min=0), rating, share, asked)
     return answers
-
-
-def by_length(there: Tensor, limits: tuple[int, ...] = (16, 48)) -> list[tuple[Tensor, int]]:
-    """Users with supports of like length, and the longest of each group: little of what is computed is padding."""
-    length = there.sum(1)
-    borders = [-1, *(limit for limit in limits if limit < there.shape[1]), there.shape[1]]
-    groups = []
-    for low, high in pairwise(borders):
-        rows = torch.nonzero((length > low) & (length <= high)).squeeze(1)
-        if len(rows):
-            groups.append((rows, max(1, int(length[rows].max()))))
-    return groups

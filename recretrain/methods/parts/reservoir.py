@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from recretrain.data.batches import permutation
 from recretrain.data.stream import Interactions
 
 
@@ -30,7 +31,7 @@ class Reservoir:
         if latest:
             kept = torch.arange(max(0, len(rows) - self._size), len(rows))
         else:
-            kept = _permutation(len(rows), generator)[: self._size].sort().values
+            kept = permutation(len(rows), generator).cpu()[: self._size].sort().values
         self._rows = rows.rows(kept)
 
     def add(self, rows: Interactions, generator: torch.Generator) -> None:
@@ -56,7 +57,3 @@ class Reservoir:
 
 def _uniform(n: int, generator: torch.Generator) -> torch.Tensor:
     return torch.rand(n, generator=generator, device=generator.device, dtype=torch.float64).cpu()
-
-
-def _permutation(n: int, generator: torch.Generator) -> torch.Tensor:
-    return torch.randperm(n, generator=generator, device=generator.device).cpu()
