@@ -38,7 +38,7 @@ def generate(folder: Path) -> float:
     source = load_source(conf_dir() / "data" / "yelp.yaml")
     options = vars(source.generates()) | {"reviews": REVIEWS, "users": USERS, "items": ITEMS}
     type(source.generates())(**options).write(folder)
-    return _peak_mb()
+    return peak_mb()
 
 
 def prepare(folder: Path) -> float:
@@ -48,7 +48,7 @@ def prepare(folder: Path) -> float:
 
     source = load_source(conf_dir() / "data" / "yelp.yaml", source="raw", path=str(folder))
     prepare(source, ByCount(periods=PERIODS), data_root=folder, cache=folder / "prepared")
-    return _peak_mb()
+    return peak_mb()
 
 
 def evaluate(folder: Path) -> float:
@@ -62,25 +62,25 @@ def evaluate(folder: Path) -> float:
     prepared = next((folder / "prepared").glob("yelp-*/stream.json")).parent
     stream = Stream(prepared, Arrivals(CANDIDATES, whole_catalogue=False, history=None, seed=0))
     mf = MF(n_users=stream.n_users, n_items=stream.n_items, embedding_size=SIZE, init_std=0.1)
-    before = _peak_mb()
+    before = peak_mb()
     half = half_ranks(mf, stream.questions(len(stream) - 1), torch.device("cpu"))
     if len(half) < QUESTIONS:
         raise ValueError(f"{len(half)} questions instead of {QUESTIONS}: lower PERIODS")
-    return _peak_mb() - before
+    return peak_mb() - before
 
 
 def cycles(folder: Path) -> float:
     from benchmarks import sessions
 
     sessions.cycles()
-    return _peak_mb()
+    return peak_mb()
 
 
 def melu(folder: Path) -> float:
     from benchmarks import episodes
 
     episodes.run()
-    return _peak_mb()
+    return peak_mb()
 
 
 def _process(part: str, folder: Path) -> float:
@@ -88,7 +88,7 @@ def _process(part: str, folder: Path) -> float:
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """Of this process; on Linux not `ru_maxrss`, which starts at what the parent held."""
     status = Path("/proc/self/status")
     if status.exists():

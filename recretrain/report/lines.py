@@ -30,15 +30,17 @@ class Lines:
     methods: Sequence[str]
 
     def points(self, runs: Sequence[Run], groups: Sequence[str]) -> Points:
-        found: dict[str, dict[str, dict[float, list[float]]]] = {
-            group: defaultdict(lambda: defaultdict(list)) for group in groups
+        found: dict[str, dict[str, dict[float, dict[int, float]]]] = {
+            group: defaultdict(lambda: defaultdict(dict)) for group in groups
         }
         for run in (run for run in runs if run.complete and run.method in self.methods and self._plain(run)):
             for row in run.rows[run.rows["test"] == "test"].itertuples():
                 place = self._place(run, str(row.group), groups)
                 if place and column_name(str(row.metric), float(str(row.k))) == self.y:
-                    found[place[0]][run.method][place[1]].append(float(str(row.value)))
-        return found
+                    found[place[0]][run.method][place[1]][run.seed] = float(str(row.value))
+        return {
+            group: {method: _of_shared_seeds(line) for method, line in lines.items()} for group, lines in found.items()
+        }
 
     def _plain(self, run: Run) -> bool:
         """Whether nothing but x was changed: another setting is another line."""
@@ -53,6 +55,12 @@ class Lines:
         if span is None or span["state"] not in groups:
             return None
         return span["state"], (int(span["first"]) + int(span["last"])) / 2
+
+
+def _of_shared_seeds(line: Mapping[float, Mapping[int, float]]) -> dict[float, list[float]]:
+    """The values of the seeds that every x has: else a line would bend where more seeds were run."""
+    shared = set.intersection(*(set(seeds) for seeds in line.values()))
+    return {x: [value for seed, value in seeds.items() if seed in shared] for x, seeds in line.items() if shared}
 
 
 def value_of(config: Mapping[str, Any], key: str) -> Any:

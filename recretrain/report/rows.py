@@ -74,7 +74,8 @@ class Run:
 
     @property
     def variant(self) -> str:
-        return str(self.facts["variant"])
+        """The digest without the seed, and the method: two methods may be set to the same."""
+        return f"{self.facts['variant']}-{self.method}"
 
     @property
     def seed(self) -> int:

@@ -78,6 +78,7 @@ def test_figures_have_a_panel_a_state_and_only_x_may_differ(runs, conf_dir: Path
     for steps in (0, 1, 5):
         changed = [] if steps == 1 else [f"method.local_steps={steps}"]
         add(runs, "melu", 1 + steps, settings={"local_steps": steps}, overrides=changed)
+    add(runs, "melu", 50.0, seed=1)  # of one step alone: it would bend the line
     add(runs, "melu", 99.0, settings={"local_steps": 2}, overrides=["method.local_steps=2", "method.epochs=1"])
 
     drawn = plot(runs.outputs, into=tmp_path, conf_dir=conf_dir, table="melu_figures", metric="mae")
@@ -90,3 +91,13 @@ def test_figures_have_a_panel_a_state_and_only_x_may_differ(runs, conf_dir: Path
     lines = Lines(title="", x="method.local_steps", y="mae", methods=["melu"])
     points = lines.points(read_runs(runs.outputs), ["warm"])
     assert points["warm"]["melu"] == {0: [1.0], 1: [2.0], 5: [6.0]}
+
+
+def test_methods_that_are_set_to_the_same_are_two_rows(runs, conf_dir: Path) -> None:
+    for method, mae in (("melu", 0.25), ("melu_no_adaptation", 0.75)):
+        runs.add(method, {"mae@0": {0: (mae, 20)}}, variant="same", **{**EPISODES, "data": "own"})
+
+    text = render(runs.outputs, conf_dir=conf_dir)
+
+    assert "0.2500" in text
+    assert "0.7500" in text

@@ -25,7 +25,7 @@ def test_rows_of_all_tasks_become_one_tidy_frame(runs: RunFolders) -> None:
     runs.add("sml", {"recall@20": {33: (0.5, 10), 34: (0.25, 4)}, "ndcg@5": {33: (0.1, 10)}}, seed=3)
 
     found = read_runs(runs.outputs)
-    frame = tidy(found, {"sml": "mine"})
+    frame = tidy(found, {found[0].variant: "mine"})
 
     rows = frame[["task", "period", "metric", "k", "value", "n", "label", "seed"]].values.tolist()
     assert sorted(rows, key=str) == [
