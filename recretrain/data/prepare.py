@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from recretrain.data.contents import content_of
 from recretrain.data.cut import Cut
 from recretrain.data.errors import DataError
 from recretrain.data.period_files import build
@@ -111,8 +112,7 @@ def find_raw(source: Source, data_root: Path, cache: Path) -> Raw:
     """Decide between the user's files and generated ones; a DataError says what is missing and what to do."""
     files = [] if source.source == "synthetic" else source.find(data_root)
     if files:
-        stats = [(f.name, f.stat()) for f in files]
-        return Raw("raw", source, data_root, [[name, s.st_size, s.st_mtime_ns] for name, s in stats])
+        return Raw("raw", source, data_root, [[f.name, content_of(f, cache / ".contents")] for f in files])
     generator = source.generates()
     if source.source == "raw" or (source.source == "auto" and generator is None):
         raise DataError(source.missing(data_root))

@@ -31,6 +31,11 @@ def prepared(tmp: Path, rows: list[tuple[Any, Any, Any]], periods: int = 2, **op
     return prepare(source, ByCount(periods=periods), data_root=tmp, cache=tmp / "cache")
 
 
+def folders(cache: Path) -> list[Path]:
+    """What was prepared, wholly or in part."""
+    return [f for f in cache.iterdir() if f.is_dir() and f.name != ".contents"]
+
+
 def period(folder: Path, index: int) -> list[tuple[str, str]]:
     """User and item keys of a period's rows."""
     keys = [pq.read_table(folder / f"{kind}s.parquet")["key"].to_pylist() for kind in ("user", "item")]
@@ -112,12 +117,27 @@ def test_whatever_shapes_the_data_names_another_folder(tmp_path: Path):
 
 def test_a_changed_file_is_prepared_again(tmp_path: Path):
     first = prepared(tmp_path, ROWS)
+
+    assert prepared(tmp_path, [*ROWS[:-1], ("bob", "y", 6)]) != first
+
+
+def test_a_file_that_was_moved_or_touched_is_the_same_data(tmp_path: Path):
+    first = prepared(tmp_path, ROWS)
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    (tmp_path / "rows.parquet").rename(other / "rows.parquet")
+    os.utime(other / "rows.parquet", (1, 1))
+    source = load_source(CONF / "data/table.yaml", path=str(other / "rows.parquet"))
+
+    assert prepare(source, ByCount(periods=2), data_root=tmp_path, cache=tmp_path / "cache") == first
+
+
+def test_a_file_is_read_once_for_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first = prepared(tmp_path, ROWS)
+    monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("read again"))
     source = load_source(CONF / "data/table.yaml", path=str(tmp_path / "rows.parquet"))
-    os.utime(tmp_path / "rows.parquet", (1, 1))
 
-    again = prepare(source, ByCount(periods=2), data_root=tmp_path, cache=tmp_path / "cache")
-
-    assert again != first
+    assert prepare(source, ByCount(periods=2), data_root=tmp_path, cache=tmp_path / "cache") == first
 
 
 def test_later_repeats_of_a_pair_are_dropped_on_request_and_counted(tmp_path: Path):
@@ -169,7 +189,7 @@ def test_a_failure_leaves_nothing_that_looks_complete(tmp_path: Path):
     with pytest.raises(DataError):
         prepared(tmp_path, ROWS, periods=7)
 
-    assert [f.name for f in (tmp_path / "cache").iterdir() if not f.name.endswith(".lock")] == []
+    assert folders(tmp_path / "cache") == []
 
 
 def test_what_a_killed_preparation_left_behind_is_removed(tmp_path: Path):
@@ -179,7 +199,7 @@ def test_what_a_killed_preparation_left_behind_is_removed(tmp_path: Path):
 
     prepare(source, ByCount(periods=2), data_root=tmp_path, cache=tmp_path / "cache")
 
-    assert [f for f in (tmp_path / "cache").iterdir() if f.is_dir()] == [folder]
+    assert folders(tmp_path / "cache") == [folder]
 
 
 def test_a_memory_limit_that_is_none_is_an_error(tmp_path: Path):
