@@ -49,16 +49,16 @@ class Training:
         self.batches = itertools.cycle(PrefixBatches(sessions(), BATCH, LONGEST, generator(), None))
 
     def step(self) -> None:
-        history, label = next(self.batches)
+        history, user, label = next(self.batches)
         self.adam.zero_grad()
-        cross_entropy_of(self.model, ITEMS, history, label).backward()  # type: ignore[no-untyped-call]
+        cross_entropy_of(self.model, ITEMS, history, user, label).backward()  # type: ignore[no-untyped-call]
         self.adam.step()
 
 
 def step_against(what: str, loss: plain.SequenceLoss, *, asked: float, repetitions: int) -> Line:
     ours, padded = Training(), plain.PaddedTraining(ITEMS, SIZE, LONGEST, loss)
     batches = PrefixBatches(sessions(), BATCH, LONGEST, generator(), None)
-    history, label = next(iter(batches))
+    history, _, label = next(iter(batches))
     full = nn.functional.pad(history, (LONGEST - history.shape[1], 0), value=-1)
     steps = 8
 

@@ -103,7 +103,7 @@ SEQUENCE: dict[str, Callable[[], SequenceBackbone]] = {
     "sasrec": lambda: SASRec(**SIZES, blocks=2, heads=2),
     "gru4rec": lambda: GRU4Rec(**SIZES, hidden_size=12, layers=2, tied=True),
     "untied_gru4rec": lambda: GRU4Rec(**SIZES, hidden_size=8, layers=1, tied=False),
-    "caser": lambda: Caser(**SIZES, horizontal=3, vertical=2),
+    "caser": lambda: Caser(**SIZES, horizontal=3, vertical=2, users=True),
 }
 sequences = pytest.mark.parametrize("name", SEQUENCE)
 
@@ -111,10 +111,12 @@ sequences = pytest.mark.parametrize("name", SEQUENCE)
 @sequences
 def test_the_losses_of_a_sequence_backbone_step_on_the_device(name, elsewhere):
     model = SEQUENCE[name]().train()
-    features = model.encode(torch.zeros(5, 6, dtype=torch.long))  # groups of like length need values
+    history = torch.zeros(5, 6, dtype=torch.long)  # groups of like length need values, so there are none
+    features = model.completed(model.encode(history), torch.zeros(5, dtype=torch.long))
 
     loss = cross_entropy(features, model.output, torch.zeros(5, dtype=torch.long), 30)
-    loss = loss + distillation(features, model.output, torch.zeros(5, 8), torch.zeros(20, 8))
+    teacher = torch.zeros(20, features.shape[1])
+    loss = loss + distillation(features, model.output, torch.zeros_like(features), teacher)
     loss.backward()
 
     assert loss.device == OTHER
@@ -124,7 +126,7 @@ def test_the_losses_of_a_sequence_backbone_step_on_the_device(name, elsewhere):
 @sequences
 def test_a_sequence_backbone_scores_candidates_where_it_is(name, elsewhere, monkeypatch):
     model = SEQUENCE[name]().eval()
-    monkeypatch.setattr(model, "represent", model.encode)
+    monkeypatch.setattr(model, "represent", lambda history, user: model.completed(model.encode(history), user))
     context = {"history": torch.zeros(5, 6, dtype=torch.long)}
 
     scores = model.score(
@@ -156,7 +158,7 @@ def test_groups_of_like_length_and_the_catalogue_leave_nothing_on_the_cpu(name):
     catalogues = torch.arange(20), torch.arange(1, 20)
 
     with EveryNewTensorIsPlaced():
-        cross_entropy(model.represent(history), model.output, label, 30).backward()
+        cross_entropy(model.represent(history, user), model.output, label, 30).backward()
         for offered in catalogues:
             assert model.score(Questions(user, None, offered, {"history": history})).shape == (7, len(offered))
         assert model.score(Questions(user, candidates, None, {"history": history})).shape == (7, 3)

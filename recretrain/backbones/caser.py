@@ -11,10 +11,8 @@ from recretrain.backbones.tables import take
 
 
 class Caser(SequenceBackbone):
-    """The paper's convolutions and fully connected layer; missing items are rows of zeros.
-
-    Left out are the user's embedding, which the paper appends to the result, and a bias for each item: a score is a
-    dot product with what the history alone gives. Weights are drawn as in graytowne/caser_pytorch.
+    """The paper's convolutions, fully connected layer, and what is appended to it: the user's embedding, and a 1 that
+    meets a bias for each item. Missing items are rows of zeros. Weights are drawn as in graytowne/caser_pytorch.
     """
 
     def __init__(
@@ -27,12 +25,14 @@ class Caser(SequenceBackbone):
         vertical: int,
         longest: int,
         dropout: float,
+        users: bool,
     ) -> None:
         super().__init__()
         self.longest = longest
         self.dropout = dropout
         self.item = nn.Parameter(torch.empty(n_items, embedding_size))
-        self.output = nn.Parameter(torch.empty(n_items, embedding_size))
+        self.user = nn.Parameter(torch.empty(n_users, embedding_size)) if users else None
+        self.output = nn.Parameter(torch.empty(n_items, (2 if users else 1) * embedding_size + 1))
         heights = range(1, longest + 1)
         self.horizontal = nn.ModuleList(nn.Conv1d(embedding_size, horizontal, height) for height in heights)
         self.vertical = nn.Conv1d(longest, vertical, 1)  # a weighted sum of the items for each filter
@@ -42,14 +42,24 @@ class Caser(SequenceBackbone):
 
     @torch.no_grad()
     def draw(self, generator: torch.Generator | None) -> None:
-        for table in (self.item, self.output):
+        weights, bias = self.output[:, :-1], self.output[:, -1]
+        for table in (self.item, weights) if self.user is None else (self.item, weights, self.user):
             table.normal_(0.0, 1 / table.shape[1], generator=generator)
+        bias.zero_()
         for layer in (*self.horizontal, self.vertical, self.together):
             assert isinstance(layer, nn.Conv1d | nn.Linear)
             assert layer.bias is not None
             bound = layer.weight[0].numel() ** -0.5  # PyTorch's default, which takes no generator
             layer.weight.uniform_(-bound, bound, generator=generator)
             layer.bias.uniform_(-bound, bound, generator=generator)
+
+    @property
+    def width(self) -> int:
+        return self.item.shape[1]
+
+    def completed(self, features: Tensor, user: Tensor) -> Tensor:
+        whose = [] if self.user is None else [take(self.user, user)]
+        return torch.cat([features, *whose, features.new_ones(len(features), 1)], 1)
 
     def encode(self, history: Tensor) -> Tensor:
         items = take(self.item, history.clamp(min=0))

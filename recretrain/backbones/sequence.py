@@ -30,20 +30,31 @@ class SequenceBackbone(Backbone):
     def draw(self, generator: torch.Generator | None) -> None:
         """New weights, as at the start of a run."""
 
-    def represent(self, history: Tensor) -> Tensor:
-        """The vectors of any histories, computed in groups of like length; an empty one is 0.  # [B, T] -> [B, d]"""
+    @property
+    def width(self) -> int:
+        """Of the vectors that `encode` gives."""
+        return self.output.shape[1]
+
+    def completed(self, features: Tensor, user: Tensor) -> Tensor:
+        """Adds what is known of a user without a history, if anything is.  # [B, width], [B] -> [B, d]"""
+        return features
+
+    def represent(self, history: Tensor, user: Tensor) -> Tensor:
+        """The vectors of any histories, computed in groups of like length; `encode` is not asked for an empty one,
+        whose vector is 0 before it is completed.  # [B, T], [B] -> [B, d]
+        """
         history = history[:, -self.longest :]
         groups = list(by_length((history >= 0).sum(1), _GROUPS, history.shape[1]))
-        nothing = self.output.new_zeros(self.output.shape[1])
+        nothing = self.output.new_zeros(self.width)
         parts = [
             self.encode(history[rows, -longest:]) if longest else nothing.expand(len(rows), -1)
             for rows, longest in groups
         ]
-        return put_together(parts, [rows for rows, _ in groups])
+        return self.completed(put_together(parts, [rows for rows, _ in groups]), user)
 
     @torch.no_grad()
     def score(self, questions: Questions) -> Tensor:
-        features = self.represent(self._history(questions))
+        features = self.represent(self._history(questions), questions.user)
         if questions.candidates is not None:
             return torch.bmm(self.output[questions.candidates], features.unsqueeze(2)).squeeze(2)
         assert questions.catalogue is not None

@@ -20,6 +20,7 @@ class Prefixes:
     items: Tensor  # [M] int64, sequence after sequence, each in order of time
     start: Tensor  # [N] int64
     stop: Tensor  # [N] int64
+    user: Tensor  # [N] int64, whose sequence it is
 
     def __len__(self) -> int:
         return len(self.stop)
@@ -33,7 +34,7 @@ class Prefixes:
         return self.stop - self.start
 
     def at(self, index: Tensor) -> Prefixes:
-        return Prefixes(self.items, self.start[index], self.stop[index])
+        return Prefixes(self.items, self.start[index], self.stop[index], self.user[index])
 
     def with_input(self) -> Prefixes:
         """The entries whose input is not empty."""
@@ -46,6 +47,10 @@ class Prefixes:
         inside = position >= self.start.unsqueeze(1)
         return torch.where(inside, self.items[position.clamp(min=0)], PAD)
 
+    def inputs(self, longest: int) -> tuple[Tensor, Tensor]:
+        """What a sequence backbone represents: histories and users.  # [N, <= longest], [N]"""
+        return self.histories(longest), self.user
+
     def compact(self, longest: int) -> Prefixes:
         """The same entries, inputs cut to their last `longest` items, with no item stored that none of them needs."""
         length = self.lengths.clamp(max=longest) + 1  # with the label
@@ -53,10 +58,10 @@ class Prefixes:
         start = stop + 1 - length
         entry = torch.repeat_interleave(length)
         source = (self.stop + 1 - length)[entry] + torch.arange(len(entry), device=entry.device) - start[entry]
-        return Prefixes(self.items[source], start, stop)
+        return Prefixes(self.items[source], start, stop, self.user)
 
     def to(self, device: torch.device | str) -> Prefixes:
-        return Prefixes(self.items.to(device), self.start.to(device), self.stop.to(device))
+        return Prefixes(self.items.to(device), self.start.to(device), self.stop.to(device), self.user.to(device))
 
 
 def by_user(rows: Interactions) -> Interactions:
@@ -74,7 +79,7 @@ def prefixes_of(rows: Interactions) -> Prefixes:
     start = torch.repeat_interleave(length.cumsum(0) - length, length)
     position = torch.arange(len(start), device=start.device)
     kept = (position > start) | torch.repeat_interleave(length == 1, length)
-    return Prefixes(ordered.item, start[kept], position[kept])
+    return Prefixes(ordered.item, start[kept], position[kept], ordered.user[kept])
 
 
 def joined(parts: Sequence[Prefixes]) -> Prefixes:
@@ -84,4 +89,5 @@ def joined(parts: Sequence[Prefixes]) -> Prefixes:
         start.append(part.start + offset)
         stop.append(part.stop + offset)
         offset += len(part.items)
-    return Prefixes(torch.cat([part.items for part in parts]), torch.cat(start), torch.cat(stop))
+    user = torch.cat([part.user for part in parts])
+    return Prefixes(torch.cat([part.items for part in parts]), torch.cat(start), torch.cat(stop), user)

@@ -41,7 +41,7 @@ class Arrivals:
         history = [stream.interactions(p) for p in range(period)]
         before = seen_before(rows.user, concatenate(history)) if history else None
         if self.history is not None:
-            test = replace(test, context={"history": _latest(before, len(test), self.history)})
+            test = replace(test, context={"history": _latest(before, rows.user, self.history)})
         return replace(test, catalogue=stream.known_items(period), seen=before) if self.whole_catalogue else test
 
     def _stored_candidates(self, stream: Stream, period: int, count: int) -> Tensor:
@@ -85,10 +85,10 @@ def _until(stream: Stream, period: int) -> tuple[Ints, Ints, int]:
     return history.user.numpy(), history.item.numpy(), start
 
 
-def _latest(before: Ragged | None, questions: int, longest: int) -> Tensor:
+def _latest(before: Ragged | None, user: Tensor, longest: int) -> Tensor:
     if before is None:
-        return torch.full((questions, 1), PAD, dtype=torch.int32)
-    return Prefixes(before.values, before.offsets[:-1], before.offsets[1:]).histories(longest).to(torch.int32)
+        return torch.full((len(user), 1), PAD, dtype=torch.int32)
+    return Prefixes(before.values, before.offsets[:-1], before.offsets[1:], user).histories(longest).to(torch.int32)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from recretrain.methods.base import Fit
 from recretrain.methods.next_item import Beside, Loss, cross_entropy_of
 from recretrain.methods.replay import Replay, representations
 
+Inputs = tuple[Tensor, Tensor]  # histories and users
+
 
 class ADER(Replay):
     """Spec (d)-(f). The teacher is the model as the cycle finds it: its vectors of the exemplars and its item table
@@ -91,9 +93,17 @@ def distilled(weight: float, teacher: Tensor) -> Loss:
     """L_CE + weight x L_KD (spec e); new rows and exemplars pass the network together.  # teacher: [I_t-1, d]"""
 
     def loss(
-        backbone: SequenceBackbone, known: int, history: Tensor, label: Tensor, old: Tensor, _: Tensor, taught: Tensor
+        backbone: SequenceBackbone,
+        known: int,
+        history: Tensor,
+        user: Tensor,
+        label: Tensor,
+        old: Tensor,
+        old_user: Tensor,
+        _: Tensor,
+        taught: Tensor,
     ) -> Tensor:
-        new_features, old_features = _together(backbone, history, old)
+        new_features, old_features = _together(backbone, (history, user), (old, old_user))
         kept = distillation(old_features, backbone.output, taught, teacher)
         return cross_entropy(new_features, backbone.output, label, known) + weight * kept
 
@@ -104,9 +114,16 @@ def replayed(weight: float) -> Loss:
     """The second term is the exemplars' own labels' cross-entropy (ER-*)."""
 
     def loss(
-        backbone: SequenceBackbone, known: int, history: Tensor, label: Tensor, old: Tensor, old_label: Tensor
+        backbone: SequenceBackbone,
+        known: int,
+        history: Tensor,
+        user: Tensor,
+        label: Tensor,
+        old: Tensor,
+        old_user: Tensor,
+        old_label: Tensor,
     ) -> Tensor:
-        new_features, old_features = _together(backbone, history, old)
+        new_features, old_features = _together(backbone, (history, user), (old, old_user))
         kept = cross_entropy(old_features, backbone.output, old_label, known)
         return cross_entropy(new_features, backbone.output, label, known) + weight * kept
 
@@ -121,16 +138,16 @@ def exemplar_stream(exemplars: Prefixes, longest: int, answers: list[Tensor], ge
         while True:
             for part in torch.split(permutation(len(exemplars), generator), size):
                 chosen = exemplars.at(part)
-                yield chosen.histories(longest), chosen.labels, *(answer[part] for answer in answers)
+                yield *chosen.inputs(longest), chosen.labels, *(answer[part] for answer in answers)
 
     return stream
 
 
-def _together(backbone: SequenceBackbone, history: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
-    width = max(history.shape[1], old.shape[1])
-    both = torch.cat([_padded(history, width), _padded(old, width)])
-    features = backbone.represent(both)
-    return features[: len(history)], features[len(history) :]
+def _together(backbone: SequenceBackbone, new: Inputs, old: Inputs) -> tuple[Tensor, Tensor]:
+    width = max(history.shape[1] for history, _ in (new, old))
+    histories = torch.cat([_padded(history, width) for history, _ in (new, old)])
+    features = backbone.represent(histories, torch.cat([user for _, user in (new, old)]))
+    return features[: len(new[1])], features[len(new[1]) :]
 
 
 def _padded(history: Tensor, width: int) -> Tensor:

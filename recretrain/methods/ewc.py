@@ -79,7 +79,7 @@ def fisher(model: SequenceBackbone, exemplars: Prefixes, known: int) -> Weights:
     for entry in torch.arange(len(exemplars), device=exemplars.stop.device):
         one = exemplars.at(entry.view(1))
         model.zero_grad()
-        cross_entropy(model.represent(one.histories(model.longest)), model.output, one.labels, known).backward()  # type: ignore[no-untyped-call]
+        cross_entropy(model.represent(*one.inputs(model.longest)), model.output, one.labels, known).backward()  # type: ignore[no-untyped-call]
         for name, weight in model.named_parameters():
             if weight.grad is not None:
                 total[name].addcmul_(weight.grad, weight.grad, value=1 / len(exemplars))
@@ -91,8 +91,8 @@ def held(matters: Weights, weight: float, model: nn.Module) -> Loss:
     """L_CE + weight / 2 x sum of F x (w - w*)^2; w* are the weights that `model` has now."""
     anchor = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 
-    def loss(backbone: SequenceBackbone, known: int, history: Tensor, label: Tensor) -> Tensor:
-        plain = cross_entropy_of(backbone, known, history, label)
+    def loss(backbone: SequenceBackbone, known: int, history: Tensor, user: Tensor, label: Tensor) -> Tensor:
+        plain = cross_entropy_of(backbone, known, history, user, label)
         held: Tensor = _Held.apply(plain, dict(backbone.named_parameters()), matters, anchor, weight)  # type: ignore[no-untyped-call]
         return held
 

@@ -125,7 +125,7 @@ class NextItem(RetrainMethod):
     def _as_test(self, held_out: Prefixes) -> TestSet:
         return TestSet(
             period=-1,
-            user=torch.zeros_like(held_out.stop),
+            user=held_out.user,
             labels=held_out.labels,
             catalogue=torch.arange(self.known, device=held_out.stop.device),
             context={"history": held_out.histories(self.model.longest)},
@@ -160,15 +160,15 @@ class NextItemLoss(LightningModule):
         return self._optimizer
 
 
-def cross_entropy_of(backbone: SequenceBackbone, known: int, history: Tensor, label: Tensor) -> Tensor:
-    return cross_entropy(backbone.represent(history), backbone.output, label, known)
+def cross_entropy_of(backbone: SequenceBackbone, known: int, history: Tensor, user: Tensor, label: Tensor) -> Tensor:
+    return cross_entropy(backbone.represent(history, user), backbone.output, label, known)
 
 
 Beside = Callable[[int], Iterator[tuple[Tensor, ...]]]  # steps of an epoch -> what each of them gets besides
 
 
 class PrefixBatches:
-    """An epoch of histories and labels in a fresh order; entries without input count but bring nothing (spec a)."""
+    """An epoch of inputs and labels in a fresh order; entries without input count but bring nothing (spec a)."""
 
     def __init__(
         self, prefixes: Prefixes, batch_size: int, longest: int, generator: torch.Generator, beside: Beside | None
@@ -189,7 +189,7 @@ class PrefixBatches:
             usable = self._prefixes.at(part).with_input()
             beside: tuple[Tensor, ...] = next(self._beside)
             if len(usable):
-                yield usable.histories(self._longest), usable.labels, *beside
+                yield *usable.inputs(self._longest), usable.labels, *beside
 
 
 @contextmanager

@@ -57,7 +57,7 @@ class Replay(NextItem):
 @torch.no_grad()
 def representations(model: SequenceBackbone, prefixes: Prefixes) -> Tensor:
     """What the model makes of each input.  # [N, d]"""
-    return torch.cat([model.represent(part.histories(model.longest)) for part in _chunks(prefixes)])
+    return torch.cat([model.represent(*part.inputs(model.longest)) for part in _chunks(prefixes)])
 
 
 @torch.no_grad()
@@ -65,7 +65,7 @@ def losses(model: SequenceBackbone, prefixes: Prefixes, known: int) -> Tensor:
     """Cross-entropy of each label over the known items.  # [N]"""
     parts = []
     for part in _chunks(prefixes):
-        scores = times(model.represent(part.histories(model.longest)), model.output[:known])
+        scores = times(model.represent(*part.inputs(model.longest)), model.output[:known])
         parts.append(torch.nn.functional.cross_entropy(scores, part.labels, reduction="none"))
     return torch.cat(parts)
 

@@ -22,20 +22,20 @@ from recretrain.backbones.tables import TensorFlowAdam
 from recretrain.config import conf_dir
 from recretrain.data.stream import Questions
 
-ITEMS, KNOWN, LONGEST, SIZE = 30, 25, 6, 8
+ITEMS, KNOWN, LONGEST, SIZE, USERS = 30, 25, 6, 8, 3
 SAME = {"atol": 1e-5, "rtol": 1e-5}
 Make = Callable[..., SequenceBackbone]
 
 
 def ader_sasrec(dropout: float = 0.0, n_items: int = ITEMS) -> AderSASRec:
     return AderSASRec(
-        n_users=1, n_items=n_items, embedding_size=SIZE, blocks=2, longest=LONGEST, dropout=dropout
+        n_users=USERS, n_items=n_items, embedding_size=SIZE, blocks=2, longest=LONGEST, dropout=dropout
     ).eval()
 
 
 def sasrec(dropout: float = 0.0, n_items: int = ITEMS, heads: int = 1, blocks: int = 2) -> SASRec:
     return SASRec(
-        n_users=1,
+        n_users=USERS,
         n_items=n_items,
         embedding_size=SIZE,
         blocks=blocks,
@@ -53,7 +53,7 @@ def gru4rec(
     dropout: float = 0.0, n_items: int = ITEMS, tied: bool = True, hidden: int = SIZE, layers: int = 1
 ) -> GRU4Rec:
     return GRU4Rec(
-        n_users=1,
+        n_users=USERS,
         n_items=n_items,
         embedding_size=SIZE,
         hidden_size=hidden,
@@ -72,13 +72,24 @@ def untied_gru4rec(dropout: float = 0.0, n_items: int = ITEMS) -> GRU4Rec:
     return gru4rec(dropout, n_items, tied=False, hidden=10)
 
 
-def caser(dropout: float = 0.0, n_items: int = ITEMS) -> Caser:
+def caser(dropout: float = 0.0, n_items: int = ITEMS, users: bool = True) -> Caser:
     return Caser(
-        n_users=1, n_items=n_items, embedding_size=SIZE, horizontal=3, vertical=2, longest=LONGEST, dropout=dropout
+        n_users=USERS,
+        n_items=n_items,
+        embedding_size=SIZE,
+        horizontal=6,  # of fewer, all of a height may be dead
+        vertical=2,
+        longest=LONGEST,
+        dropout=dropout,
+        users=users,
     ).eval()
 
 
-MAKERS = [ader_sasrec, sasrec, two_headed_sasrec, gru4rec, deep_gru4rec, untied_gru4rec, caser]
+def caser_of_sessions(dropout: float = 0.0, n_items: int = ITEMS) -> Caser:
+    return caser(dropout, n_items, users=False)
+
+
+MAKERS = [ader_sasrec, sasrec, two_headed_sasrec, gru4rec, deep_gru4rec, untied_gru4rec, caser, caser_of_sessions]
 every = pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
 
 
@@ -92,6 +103,14 @@ def histories(rows: int = 20, known: int = KNOWN, shortest: int = 1) -> Tensor:
     length = torch.arange(rows) % (LONGEST + 1 - shortest) + shortest
     column = torch.arange(LONGEST, 0, -1)
     return torch.where(column <= length.unsqueeze(1), torch.randint(known, (rows, LONGEST)), -1)
+
+
+def users(history: Tensor) -> Tensor:
+    return torch.arange(len(history)) % USERS
+
+
+def represent(model: SequenceBackbone, history: Tensor) -> Tensor:
+    return model.represent(history, users(history))
 
 
 def items_of(row: Tensor) -> Tensor:
@@ -108,13 +127,13 @@ def test_every_sequence_backbone_of_conf_is_tested_here():
 def test_a_history_gives_the_same_alone_without_padding_and_among_others(make: Make):
     model, history = make(), histories()
 
-    together = model.represent(history)
+    together = represent(model, history)
     padded = model.encode(history)
     alone = torch.cat([model.encode(items_of(row).unsqueeze(0)) for row in history])
 
     assert together.shape == (len(history), model.output.shape[1])
     torch.testing.assert_close(padded, alone, **SAME)
-    torch.testing.assert_close(together, alone, **SAME)
+    torch.testing.assert_close(together, model.completed(alone, users(history)), **SAME)
 
 
 @every
@@ -122,7 +141,7 @@ def test_only_the_last_items_matter(make: Make):
     model, history = make(), histories()
     longer = torch.cat([torch.randint(KNOWN, (len(history), 3)), history.clamp(min=0)], 1)
 
-    torch.testing.assert_close(model.represent(longer), model.represent(longer[:, 3:]), **SAME)
+    torch.testing.assert_close(represent(model, longer), represent(model, longer[:, 3:]), **SAME)
 
 
 @every
@@ -138,15 +157,16 @@ def test_every_item_that_is_looked_at_matters(make: Make):
 
 
 @every
-def test_an_empty_history_is_zero_and_disturbs_nobody(make: Make):
+def test_an_empty_history_is_zero_before_it_is_completed_and_disturbs_nobody(make: Make):
     model, history = make(), histories(shortest=0)
     empty = (history >= 0).sum(1) == 0
+    rest = model.completed(torch.zeros(len(history), model.width), users(history))
 
-    features = model.represent(history)
+    features = represent(model, history)
 
     assert int(empty.sum()) == 3
-    assert not features[empty].any()
-    torch.testing.assert_close(features[~empty], model.represent(history[~empty]), **SAME)
+    assert torch.equal(features[empty], rest[empty])
+    torch.testing.assert_close(features[~empty], model.represent(history[~empty], users(history)[~empty]), **SAME)
 
 
 @every
@@ -157,10 +177,10 @@ def test_gradients_are_those_of_plain_autograd(make: Make, known: int, monkeypat
     history, label = histories(40), torch.randint(KNOWN, (40,))
     train = model.train(), plain.train()
 
-    loss = cross_entropy(train[0].represent(history), model.output, label, known)
+    loss = cross_entropy(represent(train[0], history), model.output, label, known)
     loss.backward()
     monkeypatch.setattr(sys.modules[type(model).__module__], "take", lambda table, index: table[index])
-    expected = F.cross_entropy(train[1].represent(history) @ plain.output[:known].T, label)
+    expected = F.cross_entropy(represent(train[1], history) @ plain.output[:known].T, label)
     expected.backward()
 
     torch.testing.assert_close(loss, expected, **SAME)
@@ -177,7 +197,7 @@ def test_every_item_that_is_looked_at_gets_a_gradient_and_no_other(make: Make):
     """Item 0, whose row is read in place of padding, gets none."""
     model, history = make(), histories()
     history = torch.where(history == 0, 1, history)
-    features = model.represent(history)
+    features = represent(model, history)
 
     (features * torch.randn_like(features)).sum().backward()
 
@@ -216,15 +236,15 @@ def test_the_global_generator_is_left_alone_where_one_is_given(make: Make):
 def test_dropout_works_in_training_only(make: Make):
     model, history = make(dropout=0.5), histories()
 
-    assert torch.equal(model.represent(history), model.represent(history))
+    assert torch.equal(represent(model, history), represent(model, history))
     model.train()
-    assert not torch.allclose(model.represent(history), model.represent(history))
+    assert not torch.allclose(represent(model, history), represent(model, history))
 
 
 @every
 def test_candidates_and_catalogue_are_scored_alike(make: Make):
     model, history = make(), histories(shortest=0)
-    user = torch.zeros(len(history), dtype=torch.long)
+    user = users(history)
     candidates = torch.stack([torch.randperm(KNOWN)[:9] for _ in history])
     some = torch.arange(0, KNOWN, 2)
 
@@ -232,7 +252,7 @@ def test_candidates_and_catalogue_are_scored_alike(make: Make):
         return model.score(Questions(user, offered, catalogue, {"history": history}))
 
     full = scores(None, torch.arange(KNOWN))
-    expected = model.represent(history) @ model.output[:KNOWN].T
+    expected = represent(model, history) @ model.output[:KNOWN].T
 
     torch.testing.assert_close(full, expected.detach(), **SAME)
     torch.testing.assert_close(scores(candidates, None), full.gather(1, candidates), **SAME)
@@ -249,9 +269,9 @@ def test_it_learns_that_an_item_is_followed_by_the_next(make: Make):
 
     for _ in range(60):
         adam.zero_grad()
-        cross_entropy(model.train().encode(history), model.output, label, 20).backward()
+        cross_entropy(represent(model.train(), history), model.output, label, 20).backward()
         adam.step()
-    found = model.eval().represent(history) @ model.output.T
+    found = represent(model.eval(), history) @ model.output.T
 
     assert float((found.argmax(1) == label).float().mean()) > 0.95
 
@@ -286,7 +306,7 @@ def test_sasrec_is_the_plain_computation(heads: int, blocks: int, learning: bool
     model, history = shaken(sasrec(heads=heads, blocks=blocks)), histories(30)
 
     with torch.set_grad_enabled(learning):
-        ours = model.train(learning).represent(history)
+        ours = represent(model.train(learning), history)
         expected = plain_sasrec(model, history)
 
     torch.testing.assert_close(ours, expected, **SAME)
@@ -317,7 +337,7 @@ def test_gru4rec_is_a_loop_of_cells(hidden: int, tied: bool, narrows: bool):
     states = torch.cat([plain_gru(model, items_of(row)) for row in history])
     expected = states @ model.narrow.weight.T + model.narrow.bias if narrows else states
 
-    torch.testing.assert_close(model.represent(history), expected, **SAME)
+    torch.testing.assert_close(represent(model, history), expected, **SAME)
     assert (model.output is model.item) == tied
     assert model.output.shape == (ITEMS, SIZE if tied else hidden)
 
@@ -337,19 +357,25 @@ def plain_caser(model: Caser, items: Tensor) -> Tensor:
     return torch.relu(model.together.weight @ torch.cat(found) + model.together.bias)
 
 
-def test_caser_is_a_loop_over_windows():
+def test_caser_is_a_loop_over_windows_beside_the_user_and_a_bias():
     model, history = shaken(caser()), histories()
 
-    expected = torch.stack([plain_caser(model, items_of(row)) for row in history])
+    windows = torch.stack([plain_caser(model, items_of(row)) for row in history])
+    joined = torch.cat([windows, model.user[users(history)]], 1)
+    scores = joined @ model.output[:, : 2 * SIZE].T + model.output[:, 2 * SIZE]
 
-    torch.testing.assert_close(model.represent(history), expected, **SAME)
+    torch.testing.assert_close(represent(model, history) @ model.output.T, scores, **SAME)
+    assert model.output.shape == (ITEMS, 2 * SIZE + 1)
 
 
-def test_caser_scores_against_a_table_of_its_own():
-    model = caser()
+def test_caser_of_sessions_knows_no_user():
+    model, history = shaken(caser_of_sessions()), histories()
 
-    assert model.output is not model.item
-    assert model.output.shape == (ITEMS, SIZE)
+    windows = torch.stack([plain_caser(model, items_of(row)) for row in history])
+
+    torch.testing.assert_close(represent(model, history)[:, :SIZE], windows, **SAME)
+    assert model.user is None
+    assert model.output.shape == (ITEMS, SIZE + 1)
 
 
 def test_weights_start_as_their_sources_say():
@@ -360,4 +386,7 @@ def test_weights_start_as_their_sources_say():
         assert 0.99 * glorot < float(model.item.detach().abs().max()) <= glorot
     for weight in (gru4rec().gru.weight_hh_l0, sasrec().blocks[0].attention.in_proj_weight):
         assert 0.95 * gate < float(weight.detach().abs().max()) <= gate
-    assert float(caser(n_items=n).item.detach().std()) == pytest.approx(1 / SIZE, rel=0.05)
+    tables = caser(n_items=n)
+    assert float(tables.item.detach().std()) == pytest.approx(1 / SIZE, rel=0.05)
+    assert float(tables.output[:, :-1].detach().std()) == pytest.approx(1 / (2 * SIZE), rel=0.05)
+    assert not tables.output[:, -1].any()

@@ -30,6 +30,16 @@ def test_positions_are_those_of_the_rows_by_user():
     assert by_user(CLICKS).user[prefixes.stop].tolist() == [7, 7, 8, 9]
 
 
+def test_entries_know_their_user():
+    prefixes = prefixes_of(CLICKS)
+    some = prefixes.at(torch.tensor([1, 3]))
+
+    assert prefixes.user.tolist() == [7, 7, 8, 9]
+    assert some.compact(1).user.tolist() == [7, 9]
+    assert joined([some, prefixes]).user.tolist() == [7, 9, 7, 7, 8, 9]
+    assert some.inputs(1)[1].tolist() == [7, 9]
+
+
 def test_histories_end_with_the_newest_item():
     prefixes = prefixes_of(CLICKS)
 

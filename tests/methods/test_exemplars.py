@@ -23,7 +23,9 @@ def candidates(*, features: list[list[float]] | None = None, losses: list[float]
     start = torch.arange(0, 12, 2)
     given = torch.tensor(features or [[1.0, 0.0]] * 6)
     return Candidates(
-        Prefixes(items, start, start + 1), features=lambda: given, losses=lambda: torch.tensor(losses or [0.0] * 6)
+        Prefixes(items, start, start + 1, torch.arange(6)),
+        features=lambda: given,
+        losses=lambda: torch.tensor(losses or [0.0] * 6),
     )
 
 
@@ -103,6 +105,7 @@ def test_a_memory_comes_back_as_it_was():
 
     assert torch.equal(other.kept.histories(5), memory.kept.histories(5))
     assert torch.equal(other.kept.labels, memory.kept.labels)
+    assert torch.equal(other.kept.user, memory.kept.user)
     assert 0 < len(memory) <= 4
 
 

@@ -26,22 +26,22 @@ def test_an_epoch_takes_every_prefix_once():
     epoch = list(batches)
 
     assert len(batches) == 2
-    assert sorted(label for _, labels in epoch for label in labels.tolist()) == [1, 2, 4, 5, 6, 8]
-    assert [labels.tolist() for _, labels in batches] != [labels.tolist() for _, labels in epoch]
+    assert sorted(label for _, _, labels in epoch for label in labels.tolist()) == [1, 2, 4, 5, 6, 8]
+    assert [labels.tolist() for _, _, labels in batches] != [labels.tolist() for _, _, labels in epoch]
 
 
 def test_a_session_of_one_click_counts_as_an_entry_and_trains_nothing():
     batches = PrefixBatches(sessions([1, 1, 1, 2]), 2, 50, generator(), None)
 
     assert len(batches) == 2
-    assert [labels.tolist() for _, labels in batches] == [[4]]
+    assert [labels.tolist() for _, _, labels in batches] == [[4]]
 
 
 def test_exemplars_come_in_equal_parts_and_begin_anew_when_used_up():
     exemplars = sessions([8])  # seven entries
 
     stream = exemplar_stream(exemplars, 50, [torch.arange(7)], generator())(3)
-    parts = [part.tolist() for _, _, part in islice(stream, 8)]
+    parts = [part.tolist() for _, _, _, part in islice(stream, 8)]
 
     assert [len(part) for part in parts] == [2, 2, 2, 1, 2, 2, 2, 1]
     for round_ in (parts[:4], parts[4:]):

@@ -92,12 +92,17 @@ def test_every_weight_of_the_release_has_its_place():
     assert {place_of(name) for name in golden_names()} == ours
 
 
+def inputs(name: str) -> tuple[Tensor, Tensor]:
+    """Histories and users, of whom this model knows nothing."""
+    return history(name), torch.zeros(len(history(name)), dtype=torch.long)
+
+
 def test_prefixes_are_cut_as_released():
     for kind, sessions in (("", array("sessions")), ("ex_", array("ex_sessions"))):
         length = (sessions >= 0).sum(1)
         items = torch.cat([row[:n] for row, n in zip(sessions, length, strict=True)]) - 1
         first = length.cumsum(0) - length
-        prefixes = Prefixes(items, first, first + length - 1)
+        prefixes = Prefixes(items, first, first + length - 1, torch.zeros_like(first))
         ours = prefixes.histories(10)
 
         assert torch.equal(ours, history(f"{kind}seq")[:, -ours.shape[1] :])
@@ -109,7 +114,7 @@ def test_prefixes_are_cut_as_released():
 def test_representation_and_scores():
     made = model()
 
-    features = made.represent(history("seq"))
+    features = made.represent(*inputs("seq"))
 
     torch.testing.assert_close(features, array("rep"), **FORWARD)
     torch.testing.assert_close(features @ made.item[:KNOWN].T, array("logits"), **FORWARD)
@@ -118,7 +123,7 @@ def test_representation_and_scores():
 def test_cross_entropy_and_its_gradients():
     made = model()
 
-    loss = cross_entropy_of(made, KNOWN, history("seq"), history("label"))
+    loss = cross_entropy_of(made, KNOWN, *inputs("seq"), history("label"))
     loss.backward()
 
     assert float(loss.detach()) == pytest.approx(number("ce_loss"), abs=1e-5)
@@ -135,7 +140,7 @@ class GivenAnswers:
 def distilled_loss(made: AderSASRec) -> Tensor:
     loss = distilled(number("kd_lambda"), GivenAnswers.table)
     return loss(
-        made, KNOWN, history("seq"), history("label"), history("ex_seq"), history("ex_label"), GivenAnswers.taught
+        made, KNOWN, *inputs("seq"), history("label"), *inputs("ex_seq"), history("ex_label"), GivenAnswers.taught
     )
 
 
@@ -152,7 +157,7 @@ def test_distillation_and_its_gradients():
 def test_replay_of_labels():
     made = model()
     loss = replayed(number("kd_lambda"))(
-        made, KNOWN, history("seq"), history("label"), history("ex_seq"), history("ex_label")
+        made, KNOWN, *inputs("seq"), history("label"), *inputs("ex_seq"), history("ex_label")
     )
 
     assert float(loss.detach()) == pytest.approx(number("er_total_loss"), abs=1e-5)
@@ -230,7 +235,7 @@ def test_the_held_loss_and_its_gradient():
     loss_of = held(matters, number("ewc_lambda"), made)
     made.load_state_dict(model().state_dict())
 
-    loss = loss_of(made, KNOWN, history("seq"), history("label"))
+    loss = loss_of(made, KNOWN, *inputs("seq"), history("label"))
     loss.backward()
 
     assert float(loss.detach()) == pytest.approx(number("ewc_total_loss"), abs=1e-4)
@@ -249,7 +254,7 @@ def first_prefixes(n: int) -> Prefixes:
     length = (sessions >= 0).sum(1)
     items = torch.cat([row[:end] for row, end in zip(sessions, length, strict=True)]) - 1
     first = length.cumsum(0) - length
-    return Prefixes(items, first, first + length - 1)
+    return Prefixes(items, first, first + length - 1, torch.zeros_like(first))
 
 
 def test_quotas_of_the_release(monkeypatch: pytest.MonkeyPatch):

@@ -50,7 +50,7 @@ class Memory:
         self.quotas = QUOTAS[quotas]
         self.select = SELECTIONS[selection]
         self.longest = longest
-        self.kept = Prefixes(*(torch.zeros(0, dtype=torch.long) for _ in range(3)))
+        self.kept = Prefixes(*(torch.zeros(0, dtype=torch.long) for _ in range(4)))
 
     def __len__(self) -> int:
         return len(self.kept)
@@ -66,12 +66,13 @@ class Memory:
         return {
             "items": self.kept.items.to(torch.int32),
             "length": self.kept.lengths.to(torch.int32),
+            "user": self.kept.user.to(torch.int32),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
         size = state["length"].long().cpu() + 1
         stop = size.cumsum(0) - 1
-        self.kept = Prefixes(state["items"].long().cpu(), stop + 1 - size, stop)
+        self.kept = Prefixes(state["items"].long().cpu(), stop + 1 - size, stop, state["user"].long().cpu())
 
 
 def proportional(count: Tensor, size: int, generator: torch.Generator) -> Tensor:
