@@ -24,6 +24,7 @@ RELEASED = {
     "quotas": "proportional",
     "weight_adapts": True,
     "exemplars": 30000,
+    "weight": 0.8,
 }
 COLUMNS = ("recall@10", "recall@20", "mrr@10", "mrr@20")
 
@@ -133,6 +134,7 @@ def test_cycles_weigh_the_same_and_the_table_says_so(runs: RunFolders, conf_dir:
 def test_each_run_stands_in_the_row_of_its_settings(runs: RunFolders, conf_dir: Path) -> None:
     add_ader(runs, 0.50)
     add_ader(runs, 0.41, {"distil": False})
+    add_ader(runs, 0.40, {"distil": False, "weight": 0.2})
     add_ader(runs, 0.42, {"distil": False, "selection": "random"})
     add_ader(runs, 0.43, {"distil": False, "selection": "loss_as_released"})
     add_ader(runs, 0.44, {"quotas": "equal"})
@@ -146,6 +148,7 @@ def test_each_run_stands_in_the_row_of_its_settings(runs: RunFolders, conf_dir: 
     rows = {row.split()[0]: row.split()[1:3] for row in text.split("cost of")[0].splitlines() if " 1 " in row}
     assert rows == {
         "er_herding": ["1", "41.00"],
+        "er_herding_light": ["1", "40.00"],
         "er_random": ["1", "42.00"],
         "er_loss_as_released": ["1", "43.00"],
         "ader_equal": ["1", "44.00"],
