@@ -6,9 +6,12 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from recretrain.config import ConfigError, compose, conf_dir, explained, run_folder
 from recretrain.messages import choose_from
+
+Card: TypeAlias = dict[str, Any]  # a file of conf/table
 
 
 def plan(table: str, overrides: Sequence[str], *, seeds: str | None) -> str:
@@ -38,22 +41,35 @@ def reproduce(table: str, overrides: Sequence[str], *, seeds: str | None, jobs: 
 def sweeps(table: str, overrides: Sequence[str], seeds: str | None) -> list[list[str]]:
     """The override lists of conf/table/<table>.yaml, with the caller's added.
 
-    `method=x,y` does not change a run, whose settings are its method's own; it leaves the other methods' runs out.
+    `method=x,y` and `data=x` do not change a run, whose settings are those of its method and its data; they leave the
+    others out. But a data set takes the place of one that is the same to the paper (`data=sml_yelp` of `yelp`).
     """
-    wanted = {name for word in overrides if word.startswith("method=") for name in _values(word)}
-    added = [word for word in overrides if not word.startswith("method=")] + ([f"seed={seeds}"] if seeds else [])
-    found = [_only(wanted, _words(entry)) for entry in _entries(table)]
-    if wanted and not any(found):
-        raise ConfigError(f"table {table} has no run with method={','.join(sorted(wanted))}; leave it out to run all")
-    return [_last_wins([*words, *added]) for words in found if words]
+    card = _card(table)
+    found = [_words(entry) for entry in card["runs"]]
+    for key, only in (("method", _of_methods), ("data", _of_data)):
+        wanted = [name for word in overrides if word.startswith(f"{key}=") for name in _values(word)]
+        if wanted:
+            found = [words for words in (only(wanted, words, card) for words in found) if words]
+            if not found:
+                raise ConfigError(f"table {table} has no run with {key}={','.join(wanted)}; leave it out to run all")
+    added = [word for word in overrides if not word.startswith(("method=", "data="))]
+    return [_last_wins([*words, *added, *([f"seed={seeds}"] if seeds else [])]) for words in found]
 
 
-def _only(wanted: set[str], words: Sequence[str]) -> list[str]:
+def _of_methods(wanted: Sequence[str], words: Sequence[str], _: Card) -> list[str]:
     """The sweep for the wanted methods alone; nothing if it has none of them."""
-    if not wanted:
-        return list(words)
     kept = [name for word in words if word.startswith("method=") for name in _values(word) if name in wanted]
     return [f"method={','.join(kept)}" if word.startswith("method=") else word for word in words] if kept else []
+
+
+def _of_data(wanted: Sequence[str], words: Sequence[str], card: Card) -> list[str]:
+    """The sweep on those of the wanted data sets that are its own to the paper; nothing if none is."""
+    of_paper = card.get("data", {})
+    own = compose(next(expand(words)))[1]["data"]
+    kept = [name for name in wanted if of_paper.get(name, name) == of_paper.get(own, own)]
+    if kept in ([], [own]):
+        return list(words) if kept else []
+    return [*(word for word in words if not word.startswith("data=")), f"data={','.join(kept)}"]
 
 
 def _values(override: str) -> list[str]:
@@ -91,17 +107,17 @@ def _at_once(sweep: Sequence[str], jobs: int | None) -> list[str]:
     return [f"hydra.launcher.n_jobs={min(jobs or 1, runs)}"]
 
 
-def _entries(table: str) -> list[str | list[str]]:
+def _card(table: str) -> Card:
     import yaml
 
     known = sorted(file.stem for file in (conf_dir() / "table").glob("*.yaml"))
     if table not in known:
         raise ConfigError(f"there is no table '{table}'; {choose_from(table, known, 'tables')}")
     with explained():
-        runs: list[str | list[str]] = yaml.safe_load((conf_dir() / "table" / f"{table}.yaml").read_text()).get("runs")
-    if not runs:
+        card: Card = yaml.safe_load((conf_dir() / "table" / f"{table}.yaml").read_text())
+    if not card.get("runs"):
         raise ConfigError(f"conf/table/{table}.yaml names no runs; add them under `runs:`")
-    return runs
+    return card
 
 
 def _last_wins(overrides: Sequence[str]) -> list[str]:

@@ -91,6 +91,26 @@ def test_naming_a_method_leaves_the_others_out() -> None:
         sweeps("sml_table1", ["method=ewc"], None)
 
 
+def test_naming_data_leaves_the_others_out_and_changes_no_settings() -> None:
+    everything = sweeps("ader_table", [], None)
+    of_one = sweeps("ader_table", ["data=diginetica", "method=ewc,ader"], None)
+
+    assert of_one == [
+        ["experiment=ader_diginetica", "method=ader"],
+        ["experiment=ader_diginetica", "method=ewc", "method.weight=1"],
+    ]
+    assert sweeps("ader_table", ["data=diginetica,yoochoose"], None) == everything
+    with pytest.raises(ConfigError, match=r"table ader_table has no run with data=yelp; leave it out"):
+        sweeps("ader_table", ["data=yelp"], None)
+
+
+def test_data_that_are_the_same_to_the_paper_take_the_place_of_others() -> None:
+    (only,) = sweeps("sml_table1", ["data=sml_yelp"], None)
+
+    assert only[0] == "experiment=sml_yelp"
+    assert only[-1] == "data=sml_yelp"
+
+
 def test_every_table_names_runs_that_compose() -> None:
     from recretrain.config import compose
 
