@@ -100,7 +100,8 @@ def _run(arguments: list[str]) -> None:
 def _add_reproduce(verb: argparse.ArgumentParser) -> None:
     verb.description = "Run what is missing of a table, then print it with the published figures beside ours."
     verb.add_argument("table", help="a name from `recretrain list tables`")
-    verb.add_argument("overrides", nargs="*", metavar="key=value", help="method= and data= leave the other runs out; the rest is added")
+    only = "method= and data= leave the other runs out; the rest is added"
+    verb.add_argument("overrides", nargs="*", metavar="key=value", help=only)
     verb.add_argument("--seeds", metavar="0,1,2", help="run each with these seeds")
     verb.add_argument("--jobs", type=int, metavar="N", help="runs at once")
     verb.add_argument("--dry-run", action="store_true", help="say what would run")
