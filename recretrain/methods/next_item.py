@@ -69,10 +69,11 @@ class NextItem(RetrainMethod):
         self.known = 0  # items 0..known-1 have appeared: ids are given in that order
 
     def update(self, task: Task, fit: Fit) -> None:
-        prefixes = self._prefixes(task).to(fit.device)
+        prefixes, unmet = self._prefixes(task)
+        prefixes = prefixes.to(fit.device)
         before, self.known = self.known, max(self.known, int(prefixes.items.max()) + 1)
         self._start(fit)
-        train, held_out = self._split(prefixes, fit.generator)
+        train, held_out = self._split(prefixes, unmet.to(fit.device), fit.generator)
         self.learn(train, held_out.with_input(), before, fit)
 
     def learn(self, train: Prefixes, held_out: Prefixes, before: int, fit: Fit) -> None:
@@ -96,16 +97,19 @@ class NextItem(RetrainMethod):
             epochs = f"epoch {found.index(best) + 1} of {len(found)}"
             log.info("held-out recall@%d %.4f after %s (n=%d)", self.validation_k, best, epochs, len(asked))
 
-    def _prefixes(self, task: Task) -> Prefixes:
+    def _prefixes(self, task: Task) -> tuple[Prefixes, Tensor]:
+        """What there is to learn, and which of it these weights have never been fitted to.  # N entries, [N] bool"""
         today = task.period.train
         if not self.reads_past:
-            return prefixes_of(today)
+            prefixes = prefixes_of(today)
+            return prefixes, torch.ones(len(prefixes), dtype=torch.bool)
         rows = concatenate([*(period.train for period in task.past), today])
         prefixes = prefixes_of(rows)
-        if self.learns_all:
-            return prefixes
         row = torch.argsort(rows.user, stable=True)[prefixes.stop]
-        return prefixes.at(torch.nonzero(row >= len(rows) - len(today)).squeeze(1))
+        new = row >= len(rows) - len(today)
+        if self.learns_all:
+            return prefixes, new | self.cold
+        return prefixes.at(torch.nonzero(new).squeeze(1)), new[new]
 
     def _start(self, fit: Fit) -> None:
         if self.cold:
@@ -116,11 +120,15 @@ class NextItem(RetrainMethod):
     def _adam(self) -> TensorFlowAdam:
         return TensorFlowAdam(list(self.model.parameters()), learning_rate=self.learning_rate)
 
-    def _split(self, prefixes: Prefixes, generator: torch.Generator) -> tuple[Prefixes, Prefixes]:
-        """Uniform over prefixes, not over sessions, as released: those of one session may be on both sides."""
-        order = permutation(len(prefixes), generator)
-        trained = round((1 - self.validation) * len(prefixes))
-        return prefixes.at(order[:trained]), prefixes.at(order[trained:])
+    def _split(self, prefixes: Prefixes, unmet: Tensor, generator: torch.Generator) -> tuple[Prefixes, Prefixes]:
+        """Uniform over prefixes, not over sessions, as released: those of one session may be on both sides.
+
+        What the weights were fitted to in an earlier period says nothing of when to stop, and is not held out.
+        """
+        met, order = (torch.nonzero(which).squeeze(1) for which in (~unmet, unmet))
+        order = order[permutation(len(order), generator)]
+        trained = round((1 - self.validation) * len(order))
+        return prefixes.at(torch.cat([met, order[:trained]])), prefixes.at(order[trained:])
 
     def _as_test(self, held_out: Prefixes) -> TestSet:
         return TestSet(

@@ -2,6 +2,7 @@
 
 from itertools import islice
 
+import pytest
 import torch
 from contract import CPU, learn, maker, tasks
 
@@ -53,10 +54,27 @@ def test_a_tenth_of_the_prefixes_is_held_out(tmp_path):
     method = make(make.stream(tmp_path / "s"))
     prefixes = sessions([101])
 
-    train, held_out = method._split(prefixes, generator())
+    train, held_out = method._split(prefixes, torch.ones(100, dtype=torch.bool), generator())
 
     assert (len(train), len(held_out)) == (90, 10)
     assert sorted(train.labels.tolist() + held_out.labels.tolist()) == prefixes.labels.tolist()
+
+
+@pytest.mark.parametrize(("start", "labels"), [("warm", {4, 5}), ("cold", {2, 3, 4, 5})])
+def test_only_what_the_weights_have_not_met_is_held_out(tmp_path, start, labels):
+    """Of everything so far, learned again: warm weights were fitted to the older prefixes, cold ones to none."""
+    parts = [([0, 1], [0, 1]), ([0, 1] * 20, [2, 3] * 20), *[([0, 1] * 20, [4, 5] * 20)] * 5]
+    make = maker("session_joint", start=start, validation=0.5)
+    stream = make.stream(tmp_path / "s", parts)
+    (_, task, *_) = tasks(stream)  # learns period 2
+    method = make(stream)
+
+    prefixes, unmet = method._prefixes(task)
+    train, held_out = method._split(prefixes, unmet, generator())
+
+    assert set(held_out.labels.tolist()) == labels
+    assert sorted([*train.labels.tolist(), *held_out.labels.tolist()]) == sorted(prefixes.labels.tolist())
+    assert len(held_out) == (20 if start == "warm" else len(prefixes) // 2)
 
 
 def test_only_the_soft_max_of_known_items_moves_the_table(tmp_path):
@@ -80,8 +98,8 @@ def test_with_inputs_of_the_past_a_history_goes_on_over_the_border(tmp_path):
     stream = maker("session_fine_tune").stream(tmp_path / "s", parts)
     (_, task, *_) = tasks(stream)  # learns period 2
 
-    across = maker("session_fine_tune", inputs="past")(stream)._prefixes(task)
-    within = maker("session_fine_tune")(stream)._prefixes(task)
+    across, _ = maker("session_fine_tune", inputs="past")(stream)._prefixes(task)
+    within, _ = maker("session_fine_tune")(stream)._prefixes(task)
 
     assert across.histories(9).tolist() == [[0, 2], [1, 3]]
     assert across.labels.tolist() == [4, 5]
