@@ -90,29 +90,26 @@ def adaptive(known_before: int, known: int, exemplars: int, new: int) -> float:
 
 
 def distilled(weight: float, teacher: Tensor) -> Loss:
-    """L_CE + weight x L_KD (spec e); new rows and exemplars pass the network together.  # teacher: [I_t-1, d]"""
+    """L_CE + weight x L_KD (spec e).  # teacher: [I_t-1, d]"""
 
-    def loss(
-        backbone: SequenceBackbone,
-        known: int,
-        history: Tensor,
-        user: Tensor,
-        label: Tensor,
-        old: Tensor,
-        old_user: Tensor,
-        _: Tensor,
-        taught: Tensor,
-    ) -> Tensor:
-        new_features, old_features = _together(backbone, (history, user), (old, old_user))
-        kept = distillation(old_features, backbone.output, taught, teacher)
-        return cross_entropy(new_features, backbone.output, label, known) + weight * kept
+    def kept(backbone: SequenceBackbone, known: int, features: Tensor, _: Tensor, taught: Tensor) -> Tensor:
+        return distillation(features, backbone.output, taught, teacher)
 
-    return loss
+    return _with_exemplars(weight, kept)
 
 
 def replayed(weight: float) -> Loss:
     """The second term is the exemplars' own labels' cross-entropy (ER-*)."""
 
+    def kept(backbone: SequenceBackbone, known: int, features: Tensor, label: Tensor) -> Tensor:
+        return cross_entropy(features, backbone.output, label, known)
+
+    return _with_exemplars(weight, kept)
+
+
+def _with_exemplars(weight: float, kept: Loss) -> Loss:
+    """L_CE + weight x what is `kept` of exemplars; new rows and exemplars pass the network together."""
+
     def loss(
         backbone: SequenceBackbone,
         known: int,
@@ -121,11 +118,11 @@ def replayed(weight: float) -> Loss:
         label: Tensor,
         old: Tensor,
         old_user: Tensor,
-        old_label: Tensor,
+        *targets: Tensor,
     ) -> Tensor:
         new_features, old_features = _together(backbone, (history, user), (old, old_user))
-        kept = cross_entropy(old_features, backbone.output, old_label, known)
-        return cross_entropy(new_features, backbone.output, label, known) + weight * kept
+        second = kept(backbone, known, old_features, *targets)
+        return cross_entropy(new_features, backbone.output, label, known) + weight * second
 
     return loss
 
