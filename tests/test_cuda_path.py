@@ -4,6 +4,7 @@ Tensors of another device without storage (`meta`) refuse to mix with the CPU's,
 tensors that claim to be on `cuda` would be nearer the thing, but a torch built without CUDA refuses to index them.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +22,11 @@ from recretrain.backbones.sasrec import SASRec
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy, distillation
 from recretrain.backbones.tables import DenseAdam
+from recretrain.config import conf_dir
 from recretrain.data.stream import Questions
-from recretrain.evaluation.evaluator import half_ranks
+from recretrain.engine.fitter import Fitter
+from recretrain.engine.runner import _device as device_named
+from recretrain.engine.seeds import seed_task
 from recretrain.methods.objectives import LogLoss
 from recretrain.methods.parts.transfer import Transfer
 from recretrain.methods.sml import FreshObjective, TransferObjective, copy_tables
@@ -171,13 +175,49 @@ def test_a_tensor_made_without_a_device_is_found():
             torch.arange(3)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("name", ["sml", "fine_tune", "full_retrain", "spmf", "popularity"])
-def test_a_method_learns_and_answers_on_a_gpu(name, tmp_path):
-    from recretrain.engine.fitter import Fitter
-    from recretrain.engine.seeds import seed_task
+@pytest.fixture
+def one_gpu(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
+    """A machine that claims to have one GPU; the devices that torch was told to use."""
+    used: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: used.append(torch.device(device)))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (9, 0))
+    monkeypatch.setattr("pytorch_lightning.accelerators.cuda._check_cuda_matmul_precision", lambda device: None)
+    return used
 
-    cuda = torch.device("cuda")
+
+@pytest.mark.parametrize("asked", ["auto", "cuda"])
+def test_a_gpu_is_named_with_its_index(asked: str, one_gpu: list[torch.device]) -> None:
+    assert device_named(asked) == torch.device("cuda", 0)
+
+
+def test_lightning_takes_the_gpu_that_the_engine_names(one_gpu: list[torch.device]) -> None:
+    """Lightning calls `set_device`, which refuses a device without an index."""
+    device = device_named("auto")
+    trainer = Fitter(device, torch.Generator(), "32-true")._trainer(1)
+
+    trainer.strategy._lightning_module = torch.nn.Linear(1, 1)
+    trainer.strategy.accelerator.setup_device(trainer.strategy.root_device)
+
+    assert used_once(one_gpu) == torch.device("cuda", 0)
+
+
+def used_once(used: list[torch.device]) -> torch.device:
+    (device,) = used
+    return device
+
+
+METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_learns_and_answers_on_a_gpu(name, tmp_path):
+    """Every method of conf/ learns and answers there, from a device that the engine itself names."""
+    cuda = device_named("cuda")
     make = maker(name)
     stream = make.stream(tmp_path / "s")
     method = make(stream)
@@ -185,5 +225,6 @@ def test_a_method_learns_and_answers_on_a_gpu(name, tmp_path):
     for task in tasks(stream):
         method.update(task, Fitter(cuda, seed_task(0, task.index, cuda), "32-true"))
         for test in task.tests().values():
-            assert half_ranks(method, test, cuda).device == CPU
-    assert method.backbone.device == OTHER
+            figures, _ = make.evaluator.answer(method, task.index, "test", test, cuda)
+            assert all(math.isfinite(row.value) for row in figures)
+    assert method.backbone.device == cuda

@@ -282,10 +282,11 @@ def _costs(index: int, meter: Meter, method: RetrainMethod) -> Costs:
 
 
 def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda"):
+    """The torch device of trainer.device; a GPU with its index, without which Lightning refuses it."""
+    if name not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"trainer.device={name}: give auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("trainer.device=cuda, but torch sees no CUDA device; use trainer.device=auto or cpu")
-    return torch.device(name)
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", torch.cuda.current_device())
