@@ -12,7 +12,7 @@ import torch
 from tabulate import tabulate
 
 from benchmarks.measure import Line
-from recretrain.config import compose
+from recretrain.configuration.compose import compose
 from recretrain.data.schedule import Schedule
 from recretrain.engine.costs import Meter
 from recretrain.engine.fitter import Fitter

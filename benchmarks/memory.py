@@ -32,8 +32,8 @@ def _at_most(what: str, megabytes: float, asked: float) -> Line:
 
 
 def generate(folder: Path) -> float:
-    from recretrain.config import conf_dir
-    from recretrain.data.prepare import load_source
+    from recretrain.configuration.compose import conf_dir
+    from recretrain.preparation.prepare import load_source
 
     source = load_source(conf_dir() / "data" / "yelp.yaml")
     options = vars(source.generates()) | {"reviews": REVIEWS, "users": USERS, "items": ITEMS}
@@ -42,9 +42,9 @@ def generate(folder: Path) -> float:
 
 
 def prepare(folder: Path) -> float:
-    from recretrain.config import conf_dir
-    from recretrain.data.cut import ByCount
-    from recretrain.data.prepare import load_source, prepare
+    from recretrain.configuration.compose import conf_dir
+    from recretrain.preparation.cut import ByCount
+    from recretrain.preparation.prepare import load_source, prepare
 
     source = load_source(conf_dir() / "data" / "yelp.yaml", source="raw", path=str(folder))
     prepare(source, ByCount(periods=PERIODS), data_root=folder, cache=folder / "prepared")

@@ -2,6 +2,6 @@
 
 import sys
 
-from recretrain.cli import main
+from recretrain.commands.cli import main
 
 sys.exit(main())

@@ -22,7 +22,7 @@ from recretrain.backbones.sasrec import SASRec
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy, distillation
 from recretrain.backbones.tables import DenseAdam
-from recretrain.config import conf_dir
+from recretrain.configuration.compose import conf_dir
 from recretrain.data.stream import Questions
 from recretrain.engine.fitter import Fitter
 from recretrain.engine.runner import _device as device_named

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from recretrain.cli import main
-from recretrain.config import compose
-from recretrain.reproduce import expand
+from recretrain.commands.cli import main
+from recretrain.commands.reproduce import expand
+from recretrain.configuration.compose import compose
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -63,7 +63,7 @@ def test_the_wheel_holds_the_package_and_its_conf(wheel: Path) -> None:
 
 def test_the_installed_program_reads_its_own_conf(installed: Path, tmp_path: Path) -> None:
     shown = _recretrain(installed, tmp_path, "list", "methods")
-    where = _python(installed, tmp_path, "import recretrain.config as c; print(c.conf_dir())")
+    where = _python(installed, tmp_path, "import recretrain.configuration.compose as c; print(c.conf_dir())")
 
     assert "\n  fine_tune " in shown
     assert where.strip() == str(installed / "recretrain" / "conf")
@@ -78,7 +78,7 @@ def test_the_installed_program_runs(installed: Path, tmp_path: Path) -> None:
 
 
 def _recretrain(installed: Path, folder: Path, *arguments: str) -> str:
-    program = "import sys; from recretrain.cli import main; sys.exit(main())"
+    program = "import sys; from recretrain.commands.cli import main; sys.exit(main())"
     return _python(installed, folder, program, *arguments)
 
 

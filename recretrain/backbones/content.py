@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recretrain.backbones.base import Backbone
-from recretrain.data.errors import DataError
 from recretrain.data.fields import Field, Fields
 from recretrain.data.stream import Questions
+from recretrain.errors import DataError
 
 Layers = list[
     tuple[Tensor, Tensor]

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from recretrain.backbones.base import Backbone, rows_of
 from recretrain.backbones.lengths import by_length, put_together
 from recretrain.backbones.products import times
-from recretrain.data.errors import DataError
 from recretrain.data.stream import Questions
+from recretrain.errors import DataError
 
 _GROUPS = (0, 2, 4, 8, 16)  # histories up to these lengths are computed together
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from recretrain.data.errors import DataError
+from recretrain.errors import DataError
 
 Ints = npt.NDArray[np.int64]
 Drawn = npt.NDArray[np.int32]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from recretrain.data.candidates import Ints, stored_candidates
-from recretrain.data.errors import DataError
 from recretrain.data.prefixes import PAD, Prefixes, by_user, prefixes_of
 from recretrain.data.stream import Interactions, Ragged, Stream, TestSet, concatenate
+from recretrain.errors import DataError
 
 
 @dataclass(frozen=True)

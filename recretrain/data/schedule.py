@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recretrain.data.cut import Cut
-from recretrain.data.errors import DataError
 from recretrain.data.prefixes import PAD
 from recretrain.data.stream import Past, Period, Stream, TestSet, concatenate
+from recretrain.errors import DataError
+from recretrain.preparation.cut import Cut
 
 OnRead = Callable[[str, int], None]
 

@@ -11,11 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from recretrain.backbones.content import ContentNet
-from recretrain.config import ConfigError
 from recretrain.data.questions import supports_of
 from recretrain.data.stream import Stream
 from recretrain.engine.runner import Machine, build, build_method, load_state, open_stream
 from recretrain.engine.store import RunStore
+from recretrain.errors import ConfigError
 from recretrain.methods.parts.evidence import Evidence, evidence, gradient_norms
 
 

@@ -21,17 +21,18 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from recretrain.config import ConfigError, digest, run_folder
-from recretrain.data.prepare import prepare
+from recretrain.configuration.compose import digest, run_folder
+from recretrain.configuration.signatures import constructor_parameters
 from recretrain.data.schedule import Schedule, Task
 from recretrain.data.stream import Stream
 from recretrain.engine.costs import Meter
 from recretrain.engine.fitter import Fitter
 from recretrain.engine.seeds import BUILD, seed_task
 from recretrain.engine.store import Costs, RunStore
+from recretrain.errors import ConfigError
 from recretrain.evaluation.evaluator import Evaluator, Row
 from recretrain.methods.base import RetrainMethod
-from recretrain.signatures import constructor_parameters
+from recretrain.preparation.prepare import prepare
 
 log = logging.getLogger("recretrain")
 

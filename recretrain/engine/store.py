@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from filelock import FileLock, Timeout
 
-from recretrain.config import ConfigError
+from recretrain.errors import ConfigError
 from recretrain.evaluation.evaluator import Row
 
 

@@ -18,10 +18,10 @@ from recretrain.backbones.content import ContentNet, Layers, decide
 from recretrain.backbones.lengths import by_length, put_together
 from recretrain.backbones.tables import DenseAdam
 from recretrain.data.batches import Columns
-from recretrain.data.errors import DataError
 from recretrain.data.questions import queries_of, supports_of
 from recretrain.data.schedule import Task
 from recretrain.data.stream import Questions, TestSet, concatenate
+from recretrain.errors import DataError
 from recretrain.methods.base import Fit, RetrainMethod
 from recretrain.methods.parts.adaptation import adapted, answered_by_all, per_user
 

@@ -17,10 +17,10 @@ from torch.optim import Optimizer
 from recretrain.backbones.mf import MF, dot
 from recretrain.backbones.tables import DenseAdam, take
 from recretrain.data.batches import Batches, Negatives, Triples, stored_negatives
-from recretrain.data.errors import DataError
 from recretrain.data.negatives import NegativeSampler
 from recretrain.data.schedule import Task
 from recretrain.data.stream import Interactions, Period
+from recretrain.errors import DataError
 from recretrain.methods.base import Fit, RetrainMethod, one_of
 from recretrain.methods.objectives import LogLoss, log_loss, summed_squares
 from recretrain.methods.parts.pretraining import Pretraining

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recretrain.report.errors import ReportError
+from recretrain.errors import ReportError
 from recretrain.report.rows import Run
 
 Values = NDArray[np.float64]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 from tabulate import tabulate
 
-from recretrain.report.errors import ReportError
+from recretrain.errors import ReportError
 from recretrain.report.grids import Cell, Grid
 
 log = logging.getLogger(__name__)

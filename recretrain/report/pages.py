@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from recretrain.errors import ReportError
 from recretrain.report import results, sections, tables
 from recretrain.report.blocks import Block
-from recretrain.report.errors import ReportError
 from recretrain.report.formats import write
 from recretrain.report.grids import Grid
 from recretrain.report.published import Table

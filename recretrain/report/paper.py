@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from omegaconf import OmegaConf
 
-from recretrain.report.errors import ReportError
+from recretrain.errors import ReportError
 from recretrain.report.lines import Lines
 from recretrain.report.published import EVIDENCE, Cells, Curves, Entry, Figure, Protocol, Table, place
 from recretrain.report.tables import Weigh

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from recretrain.errors import ReportError
 from recretrain.report import results, sections, tables
 from recretrain.report.blocks import Block, blocks
-from recretrain.report.errors import ReportError
 from recretrain.report.lines import draw as draw_lines
 from recretrain.report.published import Cells, Table
 from recretrain.report.rows import Run, read_runs

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from omegaconf import OmegaConf
 
-from recretrain.report.errors import ReportError
+from recretrain.errors import ReportError
 
 log = logging.getLogger(__name__)
 

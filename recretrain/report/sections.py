@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from recretrain.errors import ReportError
 from recretrain.report import compare, tables
 from recretrain.report.blocks import Block
-from recretrain.report.errors import ReportError
 from recretrain.report.grids import Cell, Grid, Row, Unit
 from recretrain.report.results import corner
 from recretrain.report.tables import Averages

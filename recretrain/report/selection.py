@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from recretrain.errors import ReportError
 from recretrain.report import paper
 from recretrain.report.blocks import Block, blocks
-from recretrain.report.errors import ReportError
 from recretrain.report.published import Table
 from recretrain.report.recipes import chosen
 from recretrain.report.rows import Run, read_runs

@@ -19,7 +19,7 @@ from recretrain.backbones.sasrec import SASRec
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy
 from recretrain.backbones.tables import TensorFlowAdam
-from recretrain.config import conf_dir
+from recretrain.configuration.compose import conf_dir
 from recretrain.data.stream import Questions
 
 ITEMS, KNOWN, LONGEST, SIZE, USERS = 30, 25, 6, 8, 3

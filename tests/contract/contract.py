@@ -11,14 +11,14 @@ from omegaconf import OmegaConf, open_dict
 from streams import tasteful_slices, write_stream
 from torch import Tensor
 
-from recretrain.config import compose
-from recretrain.data.cut import ByCount
+from recretrain.configuration.compose import compose
 from recretrain.data.schedule import NextPeriod, Task
 from recretrain.data.stream import Stream, TestSet
 from recretrain.engine.fitter import Fitter
 from recretrain.engine.runner import build, given, load_state, state_of
 from recretrain.engine.seeds import BUILD, seed_task
 from recretrain.methods.base import RetrainMethod
+from recretrain.preparation.cut import ByCount
 
 CPU = torch.device("cpu")
 USERS, ITEMS, PERIODS = 40, 60, 7

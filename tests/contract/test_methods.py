@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from contract import CHECKS, maker
 
-from recretrain.config import conf_dir
+from recretrain.configuration.compose import conf_dir
 
 METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
 

@@ -3,7 +3,7 @@ import pytest
 from streams import open_stream, tasteful_slices, write_stream
 
 from recretrain.data.candidates import draw_candidates
-from recretrain.data.errors import DataError
+from recretrain.errors import DataError
 
 
 def history(rows: int = 3000, users: int = 50, items: int = 400, seed: int = 0):

@@ -4,11 +4,11 @@ import pytest
 import torch
 from streams import ratings, write_stream
 
-from recretrain.data.cut import ByCount
-from recretrain.data.errors import DataError
 from recretrain.data.questions import Episodes
 from recretrain.data.schedule import States
 from recretrain.data.stream import Stream
+from recretrain.errors import DataError
+from recretrain.preparation.cut import ByCount
 
 # user 0 rates five items, user 1 three, user 2 four, user 3 (from period 1 on) four; user 0 comes again in period 1
 SLICES = [

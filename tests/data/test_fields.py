@@ -5,9 +5,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from recretrain.data.errors import DataError
 from recretrain.data.fields import read_fields
-from recretrain.data.sources.facts import numbered, records, whole, words, write_facts
+from recretrain.errors import DataError
+from recretrain.preparation.sources.facts import numbered, records, whole, words, write_facts
 
 
 def test_values_are_numbered_in_order_of_appearance():

@@ -1,9 +1,9 @@
 import pytest
 from streams import open_stream, tasteful_slices, write_stream
 
-from recretrain.data.cut import ByCount
-from recretrain.data.errors import DataError
 from recretrain.data.schedule import NextPeriod
+from recretrain.errors import DataError
+from recretrain.preparation.cut import ByCount
 
 
 def schedule(**changes):

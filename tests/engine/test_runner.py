@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from streams import tasteful_slices
 
-from recretrain.config import ConfigError, compose
+from recretrain.configuration.compose import compose
 from recretrain.engine import runner
+from recretrain.errors import ConfigError
 
 SMALL = [
     "data=table",
@@ -186,7 +187,7 @@ def test_fine_tune_reads_today_alone_and_full_retrain_everything(clicks, tmp_pat
 def test_a_killed_process_goes_on_bit_for_bit(clicks, tmp_path):
     unbroken = run(*overrides(clicks, tmp_path / "unbroken"))
     words = overrides(clicks, tmp_path / "killed")
-    command = [sys.executable, "-c", "from recretrain.cli import main; main()", "run", *words]
+    command = [sys.executable, "-c", "from recretrain.commands.cli import main; main()", "run", *words]
     for finished in (1, 3):  # killed once each of these is done
         process = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"})
         while process.poll() is None and not list((tmp_path / "killed").glob(f"*/*/*/tasks/{finished}")):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from recretrain.config import ConfigError
 from recretrain.engine.store import Costs, RunStore
+from recretrain.errors import ConfigError
 from recretrain.evaluation.evaluator import Row
 
 

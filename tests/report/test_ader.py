@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from recretrain.errors import ReportError
 from recretrain.report import paper, plot, render
 from recretrain.report.blocks import blocks
-from recretrain.report.errors import ReportError
 from recretrain.report.rows import read_runs
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from recretrain.errors import ReportError
 from recretrain.report import compare, render
-from recretrain.report.errors import ReportError
 from recretrain.report.rows import Run, read_runs
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from recretrain.errors import ReportError
 from recretrain.report import plot, render
-from recretrain.report.errors import ReportError
 from recretrain.report.grids import best
 from recretrain.report.lines import Lines
 from recretrain.report.rows import read_runs

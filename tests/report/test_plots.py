@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from recretrain.errors import ReportError
 from recretrain.report import plot
-from recretrain.report.errors import ReportError
 
 if TYPE_CHECKING:
     from tests.report.conftest import RunFolders

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from recretrain.config import compose, digest
+from recretrain.commands.reproduce import expand, sweeps
+from recretrain.configuration.compose import compose, digest
 from recretrain.report import paper
-from recretrain.reproduce import expand, sweeps
 
 TABLES = paper.names(Path(__file__).parents[2] / "conf")
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from recretrain.errors import ReportError
 from recretrain.report import paper, render
-from recretrain.report.errors import ReportError
 
 if TYPE_CHECKING:
     from tests.report.conftest import RunFolders

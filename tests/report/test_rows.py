@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from recretrain.errors import ReportError
 from recretrain.report import render
-from recretrain.report.errors import ReportError
 from recretrain.report.rows import read_runs, tidy
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ print(json.dumps(sorted(sys.modules)))
     assert "matplotlib" not in modules
     own = {name for name in modules if name.startswith("recretrain.")}
     assert own
-    assert all(name.startswith("recretrain.report") for name in own)
+    assert all(name.startswith(("recretrain.report", "recretrain.errors", "recretrain.records")) for name in own)
 
 
 def test_two_methods_that_are_set_to_the_same_are_two_runs(runs: RunFolders) -> None:

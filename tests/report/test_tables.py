@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from recretrain.errors import ReportError
 from recretrain.report import paper, render, tables
 from recretrain.report.blocks import Block, blocks
-from recretrain.report.errors import ReportError
 from recretrain.report.rows import read_runs
 
 if TYPE_CHECKING:

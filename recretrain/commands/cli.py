@@ -1,0 +1,252 @@
+"""The command line: verbs, their help at once, and one short message for every mistake."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from recretrain import __version__
+from recretrain.configuration import options as listing
+from recretrain.configuration.compose import conf_dir
+from recretrain.errors import ConfigError, Mistake
+
+FORMATS = ("terminal", "github", "latex", "csv", "html")
+GIVEN_UP = 130  # what shells call a program that ended by Ctrl-C
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code; everything heavy is imported by the verb that needs it."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        os.environ["RECRETRAIN_TRACEBACK"] = "1"
+    try:
+        _dispatch(arguments)
+    except SystemExit as stop:
+        return _exit_code(stop)
+    except KeyboardInterrupt:
+        print("recretrain: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return GIVEN_UP
+    except Mistake as error:
+        if os.environ.get("RECRETRAIN_TRACEBACK") == "1":
+            raise
+        print(f"recretrain: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="recretrain", description="Retrain recommenders period by period.", epilog=EPILOG
+    )
+    top.formatter_class = argparse.RawDescriptionHelpFormatter
+    top.add_argument("--version", action="version", version=f"recretrain {__version__}")
+    verbs = top.add_subparsers(title="verbs", metavar="", required=True)
+    verbs.add_parser("run", help="train what is missing of a run or a sweep, then show its table", add_help=False)
+    _add_reproduce(verbs.add_parser("reproduce", help="every run of a paper's table, then the table"))
+    _add_report(verbs.add_parser("report", help="tables of the runs there are"))
+    _add_data(verbs.add_parser("data", help="find, prepare, describe or generate data"))
+    _add_list(verbs.add_parser("list", help="what can be chosen: methods, data, schedules, tables, ..."))
+    _add_evidence(verbs.add_parser("evidence", help="the items that a newcomer should rate first, by a run of MeLU"))
+    verbs.add_parser("doctor", help="versions, devices, memory, data found").set_defaults(act=_doctor)
+    return top
+
+
+EPILOG = """\
+examples:
+  recretrain run method=sml data=yelp
+  recretrain run -m method=sml,fine_tune seed=0,1,2
+  recretrain report outputs/ --format github
+  eval "$(recretrain -sc install=bash)"    completion of names and keys"""
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if arguments[:1] == ["run"]:
+        _run(arguments[1:])
+    elif arguments[:1] in (["-sc"], ["--shell-completion"]):
+        from recretrain.commands.completion import complete
+
+        complete(arguments)
+    else:
+        found = _parsed(arguments)
+        act: Callable[[argparse.Namespace], None] = found.act
+        act(found)
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    """With the overrides that stand behind an option, which argparse leaves over."""
+    top = parser()
+    found, left_over = top.parse_known_args(arguments)
+    wrong = [word for word in left_over if "overrides" not in found or word[0] == "-" or "=" not in word]
+    if wrong:
+        top.error(f"unrecognized arguments: {' '.join(wrong)}")
+    if left_over:
+        found.overrides += left_over
+    return found
+
+
+def _run(arguments: list[str]) -> None:
+    if {"-h", "--help"} & set(arguments):
+        print(listing.run_help(conf_dir(), arguments))
+        return
+    from recretrain.commands.run import launch
+
+    launch(arguments)
+
+
+def _add_reproduce(verb: argparse.ArgumentParser) -> None:
+    verb.description = "Run what is missing of a table, then print it with the published figures beside ours."
+    verb.add_argument("table", help="a name from `recretrain list tables`")
+    only = "method= and data= leave the other runs out; the rest is added"
+    verb.add_argument("overrides", nargs="*", metavar="key=value", help=only)
+    verb.add_argument("--seeds", metavar="0,1,2", help="run each with these seeds")
+    verb.add_argument("--jobs", type=int, metavar="N", help="runs at once")
+    verb.add_argument("--dry-run", action="store_true", help="say what would run")
+    verb.set_defaults(act=_reproduce)
+
+
+def _reproduce(found: argparse.Namespace) -> None:
+    from recretrain.commands.reproduce import plan, reproduce
+
+    if found.dry_run:
+        print(plan(found.table, found.overrides, seeds=found.seeds))
+    else:
+        reproduce(found.table, found.overrides, seeds=found.seeds, jobs=found.jobs)
+
+
+def _add_evidence(verb: argparse.ArgumentParser) -> None:
+    verb.description = "Items by popularity times the norm of their ratings' gradients (MeLU); also to evidence.csv."
+    verb.add_argument("run", type=Path, help="a run folder of method=melu")
+    verb.add_argument("--top", type=int, default=20, metavar="N", help="default: 20")
+    verb.add_argument("--least-error", type=float, default=0.1, metavar="E", help="smaller errors count as this; 0.1")
+    verb.add_argument("--norm", choices=("decisions", "tensors"), default="decisions", help="paper | released code")
+    verb.set_defaults(act=_evidence)
+
+
+def _evidence(found: argparse.Namespace) -> None:
+    from tabulate import tabulate
+
+    from recretrain.engine.evidence import candidates
+
+    rows = candidates(found.run, top=found.top, least_error=found.least_error, norm=found.norm)
+    print(tabulate([vars(row) for row in rows], headers="keys", tablefmt="simple", floatfmt=".4f"))
+
+
+def _add_report(verb: argparse.ArgumentParser) -> None:
+    verb.description = "The tables of all finished runs below a folder."
+    verb.add_argument("outputs", nargs="?", type=Path, default=Path("outputs"), help="default: outputs")
+    verb.add_argument("--table", metavar="NAME", help="a paper's table (`recretrain list tables`)")
+    verb.add_argument("--format", choices=FORMATS, default="terminal")
+    verb.add_argument("--test", choices=("test", "choosing"), default="test", help="which periods (default: test)")
+    verb.add_argument("--group", default="all", metavar="NAME", help="questions of new_user, new_item, user_cold, ...")
+    verb.add_argument("--only", action="append", default=[], metavar="key=value", help="runs with this fact: data=yelp")
+    verb.add_argument("--compare", metavar="METHOD", help="test the others against it, question by question")
+    verb.add_argument("--by-period", metavar="METRIC", help="such as recall@20, period by period")
+    verb.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the metric over the periods into this folder")
+    verb.add_argument("--out", type=Path, metavar="FILE", help="write it there")
+    verb.set_defaults(act=_report)
+
+
+def _report(found: argparse.Namespace) -> None:
+    from recretrain.report import plot, render
+
+    if not found.outputs.is_dir():
+        raise ConfigError(f"there is no folder {found.outputs}; name the one that holds your runs")
+    only = dict(_pair(fact) for fact in found.only)
+    text = render(
+        found.outputs,
+        conf_dir=conf_dir(),
+        table=found.table,
+        format=found.format,
+        test=found.test,
+        group=found.group,
+        only=only,
+        compare=found.compare,
+        by_period=found.by_period,
+    )
+    _put(text, found.out)
+    if found.plots:
+        drawn = plot(
+            found.outputs,
+            into=found.plots,
+            conf_dir=conf_dir(),
+            table=found.table,
+            metric=found.by_period,
+            test=found.test,
+            group=found.group,
+            only=only,
+        )
+        print("\n".join(map(str, drawn)))
+
+
+def _add_data(verb: argparse.ArgumentParser) -> None:
+    actions = verb.add_subparsers(metavar="", required=True)
+    for name, about in DATA_ACTIONS.items():
+        action = actions.add_parser(name, help=about, description=about)
+        action.set_defaults(act=_data, action=name)
+        if name == "synth":
+            action.add_argument("folder", type=Path, help="where to write the files")
+        action.add_argument(
+            "overrides", nargs="*", metavar="key=value", help="as for run: data=yelp schedule=months ..."
+        )
+
+
+DATA_ACTIONS = {
+    "list": "the data sets, what was found of them and where each comes from",
+    "prepare": "turn raw files into period files, and say what each filter dropped",
+    "describe": "periods, users and items of prepared data",
+    "synth": "generate files in the raw layout of a data set",
+}
+
+
+def _data(found: argparse.Namespace) -> None:
+    from recretrain.commands import data as datasets
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s | %(message)s", datefmt="%H:%M:%S")
+    if found.action == "synth":
+        print(datasets.generated(found.folder, found.overrides))
+    else:
+        act = {"list": datasets.listed, "prepare": datasets.prepared, "describe": datasets.described}[found.action]
+        print(act(found.overrides))
+
+
+def _add_list(verb: argparse.ArgumentParser) -> None:
+    verb.description = "What can be chosen, one a line with its meaning."
+    verb.add_argument("kind", nargs="?", choices=tuple(listing.GROUPS), help="default: all")
+    verb.set_defaults(act=_list)
+
+
+def _list(found: argparse.Namespace) -> None:
+    print(listing.listed(conf_dir(), [found.kind] if found.kind else list(listing.GROUPS)))
+
+
+def _doctor(_: argparse.Namespace) -> None:
+    from recretrain.commands.doctor import examine
+
+    print(examine())
+
+
+def _put(text: str, file: Path | None) -> None:
+    if file is None:
+        print(text)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    print(f"written to {file}", file=sys.stderr)
+
+
+def _pair(fact: str) -> tuple[str, str]:
+    key, equals, value = fact.partition("=")
+    if not equals:
+        raise ConfigError(f"--only {fact}: write key=value, for example --only data=yelp")
+    return key, value
+
+
+def _exit_code(stop: SystemExit) -> int:
+    if isinstance(stop.code, str):
+        print(stop.code, file=sys.stderr)
+        return 1
+    return int(stop.code or 0)

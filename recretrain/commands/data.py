@@ -1,0 +1,98 @@
+"""`recretrain data`: the verbs on data sets, each with the overrides that `recretrain run` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recretrain.configuration.compose import compose, conf_dir
+from recretrain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def listed(overrides: Sequence[str]) -> str:
+    from tabulate import tabulate
+
+    from recretrain.preparation.prepare import list_sources
+
+    config, _ = compose(overrides)
+    rows = list_sources(conf_dir(), Path(config.paths.data), Path(config.paths.cache))
+    return tabulate(rows, headers="keys", tablefmt="simple")
+
+
+def prepared(overrides: Sequence[str]) -> str:
+    folder = _folder(overrides)
+    return f"{folder}\n\n{_summary(folder)}"
+
+
+def described(overrides: Sequence[str]) -> str:
+    """Of a prepared folder, when one is named; else of what the overrides ask for."""
+    from tabulate import tabulate
+
+    from recretrain.preparation.prepare import describe
+
+    folder = Path(overrides[0]) if overrides and (Path(overrides[0]) / "stream.json").is_file() else None
+    card = describe(folder or _folder(overrides))
+    periods = [_readable(period) for period in card["periods"]]
+    return f"{_about(card)}\n\n{tabulate(periods, headers='keys', tablefmt='simple', showindex=True)}"
+
+
+def generated(folder: Path, overrides: Sequence[str]) -> str:
+    config, choices = compose(overrides)
+    source = _source(config)
+    if source.generates() is None:
+        raise ConfigError(f"there is no generator for {choices['data']}; see `recretrain data list`")
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder} is not empty; name a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    source.synthesize(folder)
+    return f"synthetic {choices['data']} in {folder}; use it with data={choices['data']} data.path={folder.absolute()}"
+
+
+def _folder(overrides: Sequence[str]) -> Path:
+    from hydra.utils import instantiate
+
+    from recretrain.configuration.signatures import check
+    from recretrain.preparation.prepare import prepare
+
+    config, _ = compose(overrides)
+    check(config)
+    cut = instantiate(config.schedule.cut)
+    return prepare(_source(config), cut, data_root=Path(config.paths.data), cache=Path(config.paths.cache))
+
+
+def _source(config: DictConfig) -> Any:
+    from hydra.utils import instantiate
+
+    return instantiate(config.data, _convert_="all")
+
+
+def _summary(folder: Path) -> str:
+    from tabulate import tabulate
+
+    from recretrain.preparation.prepare import describe
+
+    card = describe(folder)
+    return f"{_about(card)}\n\n{tabulate(card['counts'], headers='keys', tablefmt='simple')}"
+
+
+def _about(card: Mapping[str, Any]) -> str:
+    times = " to ".join(_day(card[end]) for end in ("start", "end")) if card.get("start") is not None else "no times"
+    marked = " (synthetic)" if card["source"] == "synthetic" else ""
+    return (
+        f"{card['name']}{marked}: {card['rows']} interactions of {card['n_users']} users with {card['n_items']} items "
+        f"in {len(card['periods'])} periods, {times}; {card['repeats']} repeated pairs"
+    )
+
+
+def _readable(period: Mapping[str, Any]) -> dict[str, Any]:
+    days = {end: _day(period[end]) for end in ("start", "end") if period.get(end) is not None}
+    return {**period, **days}
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

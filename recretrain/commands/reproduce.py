@@ -1,0 +1,136 @@
+"""A paper's table is a list of sweeps in conf/table: run what is missing of each, then show the table."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from recretrain.configuration.compose import compose, conf_dir, explained, run_folder
+from recretrain.configuration.messages import choose_from
+from recretrain.errors import ConfigError
+
+Card: TypeAlias = dict[str, Any]  # a file of conf/table
+
+
+def plan(table: str, overrides: Sequence[str], *, seeds: str | None) -> str:
+    """One line per run: its command and whether it is done."""
+    jobs = [job for sweep in sweeps(table, overrides, seeds) for job in expand(sweep)]
+    lines = [f"recretrain run {shlex.join(job)}  # {state(job)}" for job in jobs]
+    return "\n".join([*lines, f"{len(jobs)} runs"])
+
+
+def reproduce(table: str, overrides: Sequence[str], *, seeds: str | None, jobs: int | None) -> None:
+    """Raises SystemExit with what failed, after the table of what did not."""
+    from recretrain.commands.run import launch
+    from recretrain.report import render
+
+    failures = []
+    for sweep in sweeps(table, overrides, seeds):
+        print(f"recretrain run -m {shlex.join(sweep)}", file=sys.stderr)
+        try:
+            launch(["-m", *sweep, *_at_once(sweep, jobs), "hydra.callbacks.sweep.table=false"])
+        except SystemExit as stop:
+            failures.append(str(stop.code))
+    print(render(_outputs(overrides), conf_dir=conf_dir(), table=table))
+    if failures:
+        raise SystemExit("\n".join(failures))
+
+
+def sweeps(table: str, overrides: Sequence[str], seeds: str | None) -> list[list[str]]:
+    """The override lists of conf/table/<table>.yaml, with the caller's added.
+
+    `method=x,y` and `data=x` do not change a run, whose settings are those of its method and its data; they leave the
+    others out. But a data set takes the place of one that is the same to the paper (`data=sml_yelp` of `yelp`).
+    """
+    card = _card(table)
+    found = [_words(entry) for entry in card["runs"]]
+    for key, only in (("method", _of_methods), ("data", _of_data)):
+        wanted = [name for word in overrides if word.startswith(f"{key}=") for name in _values(word)]
+        if wanted:
+            found = [words for words in (only(wanted, words, card) for words in found) if words]
+            if not found:
+                raise ConfigError(f"table {table} has no run with {key}={','.join(wanted)}; leave it out to run all")
+    added = [word for word in overrides if not word.startswith(("method=", "data="))]
+    return [_last_wins([*words, *added, *([f"seed={seeds}"] if seeds else [])]) for words in found]
+
+
+def _of_methods(wanted: Sequence[str], words: Sequence[str], _: Card) -> list[str]:
+    """The sweep for the wanted methods alone; nothing if it has none of them."""
+    kept = [name for word in words if word.startswith("method=") for name in _values(word) if name in wanted]
+    return [f"method={','.join(kept)}" if word.startswith("method=") else word for word in words] if kept else []
+
+
+def _of_data(wanted: Sequence[str], words: Sequence[str], card: Card) -> list[str]:
+    """The sweep on those of the wanted data sets that are its own to the paper; nothing if none is."""
+    of_paper = card.get("data", {})
+    own = compose(next(expand(words)))[1]["data"]
+    kept = [name for name in wanted if of_paper.get(name, name) == of_paper.get(own, own)]
+    if kept in ([], [own]):
+        return list(words) if kept else []
+    return [*(word for word in words if not word.startswith("data=")), f"data={','.join(kept)}"]
+
+
+def _values(override: str) -> list[str]:
+    return override.partition("=")[2].split(",")
+
+
+def expand(sweep: Sequence[str]) -> Iterator[list[str]]:
+    """The override lists of the single runs of a sweep."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    with explained():
+        parsed = OverridesParser.create().parse_overrides(list(sweep))
+    for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
+        yield from (list(job) for job in batch)
+
+
+def state(job: Sequence[str]) -> str:
+    """`done`, `3 tasks done` or `missing`, read from the run folder."""
+    import json
+
+    folder = run_folder(*compose(job))
+    done = len(list(folder.glob("tasks/*/rows.csv")))
+    card = folder / "run.json"
+    if card.is_file() and done >= json.loads(card.read_text())["tasks"]:
+        return "done"
+    return f"{done} tasks done" if done else "missing"
+
+
+def _at_once(sweep: Sequence[str], jobs: int | None) -> list[str]:
+    """A sweep of one run gets the whole machine."""
+    runs = len(list(expand(sweep)))
+    if any(word.startswith("hydra/launcher=") for word in sweep) or (jobs is None and runs > 1):
+        return []
+    return [f"hydra.launcher.n_jobs={min(jobs or 1, runs)}"]
+
+
+def _card(table: str) -> Card:
+    import yaml
+
+    known = sorted(file.stem for file in (conf_dir() / "table").glob("*.yaml"))
+    if table not in known:
+        raise ConfigError(f"there is no table '{table}'; {choose_from(table, known, 'tables')}")
+    with explained():
+        card: Card = yaml.safe_load((conf_dir() / "table" / f"{table}.yaml").read_text())
+    if not card.get("runs"):
+        raise ConfigError(f"conf/table/{table}.yaml names no runs; add them under `runs:`")
+    return card
+
+
+def _last_wins(overrides: Sequence[str]) -> list[str]:
+    """One override per key: a sweep would run every combination of two."""
+    by_key = {override.partition("=")[0]: override for override in overrides}
+    return list(by_key.values())
+
+
+def _words(entry: str | list[str]) -> list[str]:
+    return shlex.split(entry) if isinstance(entry, str) else [str(word) for word in entry]
+
+
+def _outputs(overrides: Sequence[str]) -> Path:
+    paths = [override for override in overrides if override.startswith("paths.")]
+    return Path(compose(paths)[0].paths.outputs)

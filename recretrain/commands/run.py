@@ -1,0 +1,201 @@
+"""Hydra composes and launches; every job is one run, and a sweep ends with one table and the list of what failed."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.experimental.callback import Callback
+
+from recretrain.configuration.compose import conf_dir, explained, register_schema, run_folder
+from recretrain.errors import ConfigError, Mistake
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job of a sweep; written by its process, read by the one that started the sweep."""
+
+    overrides: list[str]
+    folder: str | None
+    error: str | None
+
+
+def launch(arguments: Sequence[str]) -> None:
+    """Run what `recretrain run <arguments>` asks for; raises SystemExit with a message if something failed."""
+    import hydra
+
+    register_schema()
+    with _argv(["recretrain run", *options_first(arguments)]), _errors_reach_us(), explained():
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+
+
+def options_first(arguments: Sequence[str]) -> list[str]:
+    """Hydra wants its options before the overrides; people write them anywhere."""
+    from hydra._internal.utils import get_args_parser
+
+    overrides = [word for word in arguments if word[:1] != "-" and ("=" in word or word[:1] == "~")]
+    others = [word for word in arguments if word not in overrides]
+    if unknown := get_args_parser().parse_known_args(others)[1]:
+        raise ConfigError(f"there is no option {unknown[0]}; `recretrain run --help` lists options, groups and keys")
+    return [*others, *overrides]
+
+
+def job(config: DictConfig) -> None:
+    """One run, in this process or in a worker of a sweep."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    hydra_config = HydraConfig.get()
+    sweeping = hydra_config.mode is RunMode.MULTIRUN
+    os.environ["RECRETRAIN_JOBS"] = str(jobs_at_once(hydra_config.launcher) if sweeping else 1)
+    if sweeping:
+        _write(Path(hydra_config.sweep.dir), hydra_config.job.num, _attempt(config, hydra_config))
+        return
+    with stops():
+        folder = _train(config, hydra_config)
+        show_tables([folder])
+
+
+def jobs_at_once(launcher: Mapping[str, Any]) -> int:
+    """How many jobs share this machine's cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if cpus := launcher.get("cpus_per_task"):
+        return max(1, cores // int(cpus))
+    jobs = int(launcher.get("n_jobs") or 1)
+    return jobs if jobs > 0 else cores
+
+
+def show_tables(folders: Iterable[Path]) -> None:
+    """Print the table of each data set that the run folders belong to."""
+    from recretrain.report import render
+
+    for data in sorted({folder.parent.parent for folder in folders}):
+        print(render(data, conf_dir=conf_dir()))
+
+
+class Sweep(Callback):
+    """Ends a sweep: the tables of its data sets, the failures with their reasons, and no litter."""
+
+    def __init__(self, *, table: bool) -> None:
+        self.table = table
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        folder = Path(config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)  # also after Ctrl-C
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        outcomes = _read(Path(config.hydra.sweep.dir))
+        shutil.rmtree(config.hydra.sweep.dir)
+        with stops():
+            if self.table:
+                show_tables(Path(o.folder) for o in outcomes if o.folder and not o.error)
+        if failures := [outcome for outcome in outcomes if outcome.error]:
+            raise SystemExit(_list_of_failures(failures, outcomes))
+
+
+def mistake(error: BaseException | None) -> str | None:
+    """The message of a mistake in values or data; None for a bug, whose traceback is wanted."""
+    from hydra.errors import InstantiationException
+
+    if os.environ.get("RECRETRAIN_TRACEBACK") == "1":
+        return None
+    if isinstance(error, InstantiationException) and isinstance(error.__cause__, ValueError):  # a constructor's refusal
+        return f"recretrain: {error.__cause__}"
+    return f"recretrain: {error}" if isinstance(error, Mistake) else None
+
+
+@contextmanager
+def stops() -> Iterator[None]:
+    """Turn an exception into SystemExit with its message, or with the whole traceback if it is not a mistake."""
+    try:
+        yield
+    except Exception as error:
+        raise SystemExit(mistake(error) or traceback.format_exc()) from error
+
+
+def _attempt(config: DictConfig, hydra_config: Any) -> Outcome:
+    overrides, folder = list(hydra_config.overrides.task), None
+    try:
+        folder = str(run_folder(config, hydra_config.runtime.choices))
+        _train(config, hydra_config)
+    except Exception as error:
+        if mistake(error) is None and not _told_in(folder):
+            traceback.print_exc()
+        return Outcome(overrides, folder, mistake(error) or f"{type(error).__name__}: {error}")
+    return Outcome(overrides, folder, None)
+
+
+def _train(config: DictConfig, hydra_config: Any) -> Path:
+    from recretrain.configuration.signatures import check
+    from recretrain.engine.runner import run
+
+    check(config)
+    choices = {str(group): str(choice) for group, choice in hydra_config.runtime.choices.items()}
+    return run(config, choices=choices, overrides=list(hydra_config.overrides.task))
+
+
+def _write(folder: Path, number: int, outcome: Outcome) -> None:
+    (folder / f"outcome-{number:06d}.json").write_text(json.dumps(asdict(outcome)))
+
+
+def _read(folder: Path) -> list[Outcome]:
+    return [Outcome(**json.loads(file.read_text())) for file in sorted(folder.glob("outcome-*.json"))]
+
+
+def _list_of_failures(failures: Sequence[Outcome], outcomes: Sequence[Outcome]) -> str:
+    """Runs that failed for one reason are named together; a bug also gets the place of its traceback."""
+    shared = set.intersection(*(set(outcome.overrides) for outcome in outcomes)) if len(outcomes) > 1 else set()
+    by_reason: dict[str, list[str]] = {}
+    for outcome in failures:
+        own = " ".join(word for word in outcome.overrides if word not in shared)
+        by_reason.setdefault(_reason(outcome), []).append(own)
+    head = f"recretrain: {len(failures)} of {len(outcomes)} runs failed; repeat the command to run only these"
+    return "\n".join([head, *(f"  {'; '.join(runs)}: {reason}" for reason, runs in by_reason.items())])
+
+
+def _reason(outcome: Outcome) -> str:
+    error = outcome.error or ""
+    if error.startswith("recretrain: ") or not _told_in(outcome.folder):
+        return error.removeprefix("recretrain: ")
+    return f"{error}\n    see {outcome.folder}/error.txt"
+
+
+def _told_in(folder: str | None) -> bool:
+    """Whether the engine wrote the traceback into the run folder."""
+    return folder is not None and (Path(folder) / "error.txt").is_file()
+
+
+@contextmanager
+def _argv(arguments: list[str]) -> Iterator[None]:
+    """Hydra reads its command line from sys.argv."""
+    before, sys.argv = sys.argv, arguments
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+@contextmanager
+def _errors_reach_us() -> Iterator[None]:
+    """Without this variable Hydra prints errors itself and exits."""
+    wanted = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if wanted is not None:
+            os.environ["HYDRA_FULL_ERROR"] = wanted

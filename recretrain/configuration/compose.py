@@ -1,0 +1,123 @@
+"""A run is its configuration: typed at the top, and named by a digest of everything that can change its results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recretrain.errors import ConfigError
+
+if TYPE_CHECKING:  # imported in the functions: `recretrain --help` must not wait for them
+    from omegaconf import DictConfig
+
+MISSING: Any = "???"  # OmegaConf's word for a value that conf/ must give
+
+OUTSIDE_DIGEST = (  # where, how fast and how far, but not what
+    "hydra",
+    "paths",
+    "trainer",
+    "logger",
+    "schedule.last_test",
+    "data.memory_limit",
+    "data.about",
+    "data.origin",
+    "data.terms",
+)
+
+
+@dataclass
+class Paths:
+    data: str = MISSING
+    cache: str = MISSING
+    outputs: str = MISSING
+
+
+@dataclass
+class Schema:
+    """Types of the top level; the groups are `_target_` nodes whose schema is the constructor they name."""
+
+    seed: int = MISSING
+    paths: Paths = field(default_factory=Paths)
+    schedule: Any = MISSING
+    backbone: Any = MISSING
+    eval: Any = MISSING
+    trainer: Any = MISSING
+    logger: Any = MISSING
+    method: Any = MISSING
+    data: Any = MISSING
+
+
+def conf_dir() -> Path:
+    """The configuration tree: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def register_schema() -> None:
+    """Tell Hydra the types; conf/config.yaml refers to them as `schema`."""
+    from hydra.core.config_store import ConfigStore
+
+    ConfigStore.instance().store(name="schema", node=Schema)
+
+
+def compose(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+    """The configuration that `recretrain run <overrides>` would get, and the option chosen in each group."""
+    import hydra
+    from omegaconf import open_dict, read_write
+
+    register_schema()
+    with explained(), hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        config = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
+    choices = {str(group): str(choice) for group, choice in config.hydra.runtime.choices.items()}
+    with read_write(config), open_dict(config):
+        del config["hydra"]
+    return config, choices
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn the errors of Hydra, OmegaConf and YAML into a ConfigError that names culprit and cure."""
+    from recretrain.configuration.messages import explain
+
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        raise ConfigError(message) from error
+
+
+def digest(config: DictConfig, *, with_seed: bool = True) -> str:
+    """Ten hex digits that are equal for two runs if and only if they ask for the same results."""
+    from omegaconf import OmegaConf
+
+    with explained():
+        values = OmegaConf.to_container(config, resolve=True)
+    for key in (*OUTSIDE_DIGEST, *(() if with_seed else ("seed",))):
+        _drop(values, key.split("."))
+    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:10]
+
+
+def run_folder(config: DictConfig, choices: Mapping[str, str]) -> Path:
+    """`<outputs>/<data>/<method>/seed=<s>-<digest>`; one's own table goes by its name."""
+    with explained():
+        data = config.data.name if choices["data"] == "table" else choices["data"]
+        return Path(config.paths.outputs) / str(data) / choices["method"] / f"seed={config.seed}-{digest(config)}"
+
+
+def _drop(values: Any, path: Sequence[str]) -> None:
+    *parents, last = path
+    for parent in parents:
+        values = values.get(parent) if isinstance(values, dict) else None
+    if isinstance(values, dict):
+        values.pop(last, None)

@@ -1,0 +1,131 @@
+"""Every mistake gets one short message: the culprit, the cure, and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hydra.errors import ConfigCompositionException, MissingConfigException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+WORDS_FOR_TYPES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+
+LONG = 15  # more names than this help nobody when one of them is near
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """`did you mean sml? `, or nothing when nothing is near."""
+    near = difflib.get_close_matches(word, list(options), n=1, cutoff=0.6)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def choose_from(word: str, options: Iterable[str], what: str) -> str:
+    """What was probably meant, and what there is, unless that is too long to read."""
+    known = sorted(options)
+    near = did_you_mean(word, known)
+    if not known:
+        return f"there are no {what} to choose from"
+    if near and len(known) > LONG:
+        return f"{near}`recretrain run --help` lists them all"
+    return f"{near}{what}: {', '.join(known)}"
+
+
+def explain(error: BaseException) -> str | None:
+    """The message for a mistake in overrides or configuration files; None for any other exception."""
+    from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    if isinstance(error, MissingConfigException):
+        return _no_such_option(error)
+    if isinstance(error, OverrideParseException):
+        return _unreadable(str(error), getattr(error, "override", None))
+    if isinstance(error, ConfigCompositionException):
+        return _bad_override(error)
+    if isinstance(error, YAMLError):
+        return _bad_yaml(error)
+    if isinstance(error, OmegaConfBaseException):
+        return _bad_value(error)
+    return _first_line(error) if isinstance(error, HydraException) else None
+
+
+def _no_such_option(error: MissingConfigException) -> str:
+    group, _, option = str(error.missing_cfg_file).rpartition("/")
+    if option.startswith("submitit"):
+        return f'{group}={option} needs the submitit launcher: pip install "recretrain[slurm]"'
+    return f"there is no {group} '{option}'; {choose_from(option, error.options or [], _plural(group))}"
+
+
+def _unreadable(message: str, override: str | None) -> str:
+    named = override or next(iter(re.findall(r"override '(.+)'", message)), None)
+    culprit = f"'{named}'" if named else f"the command line ({message.splitlines()[0].strip()})"
+    return f"cannot read {culprit}; write key=value, and quote values that hold spaces, commas or brackets"
+
+
+def _bad_override(error: ConfigCompositionException) -> str:
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ValidationError
+
+    cause, message = error.__cause__, str(error)
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError):
+        return _no_such_key(cause, message)
+    if isinstance(cause, ValidationError):
+        return _wrong_type(cause, message)
+    if ambiguous := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", message):
+        key, values = ambiguous.groups()
+        return f"{key}={values} names several values; add -m to run each, or write {key}=[{values}] for a list"
+    if group := re.match(r"Could not override '(.+)'\.\nNo match in the defaults list", message):
+        return f"there is no group '{group[1]}'; `recretrain run --help` lists the groups"
+    return _first_line(cause if cause is not None and not message else error)
+
+
+def _no_such_key(cause: OmegaConfBaseException, message: str) -> str:
+    named = re.findall(r"'(.+?)'", message)
+    parent: Any = cause.parent_node
+    siblings = sorted(str(key) for key in parent if not str(key).startswith("_")) if parent is not None else []
+    prefix, _, key = str(cause.full_key or (named or ["?"])[0]).rpartition(".")
+    if not prefix:
+        siblings = sorted({*siblings, "experiment"} - {"hydra"})
+    where = f"{prefix} has no key '{key}'" if prefix else f"there is no key '{key}'"
+    return f"{where}; {choose_from(key, siblings, 'keys')}"
+
+
+def _wrong_type(cause: OmegaConfBaseException, message: str) -> str:
+    override = message.removeprefix("Error merging override ") if "override" in message else str(cause.full_key)
+    wanted = next((word for name, word in WORDS_FOR_TYPES.items() if name in str(cause)), None)
+    reason = f"must be {wanted}" if wanted else str(cause).splitlines()[0]
+    example = f", for example {cause.full_key}=0" if wanted == WORDS_FOR_TYPES["Integer"] else ""
+    return f"{override}: {cause.full_key} {reason}{example}"
+
+
+def _bad_yaml(error: YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"a configuration file is not YAML: {_first_line(error)}"
+    problem = getattr(error, "problem", None) or "not YAML"
+    return f"{_short(mark.name)}, line {mark.line + 1}: {problem}; mend the YAML there or in the line above"
+
+
+def _bad_value(error: OmegaConfBaseException) -> str:
+    from omegaconf.errors import MissingMandatoryValue
+
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} has no value; give {error.full_key}=..."
+    return f"{error.full_key}: {_first_line(error)}"
+
+
+def _plural(group: str) -> str:
+    return group if group in ("data", "eval") else f"{group}s"
+
+
+def _short(name: str) -> str:
+    path = Path(name)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else name
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

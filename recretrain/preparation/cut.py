@@ -1,0 +1,201 @@
+"""A cut turns rows in order of time into consecutive slices, one a period."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import ClassVar, Protocol
+
+from recretrain.errors import DataError
+from recretrain.preparation.zones import zone_named
+
+DAY = 86_400  # seconds, also of the days on which clocks change
+
+
+@dataclass(frozen=True)
+class Slice:
+    name: str
+    start: int  # first row, counted from 0 in order of time
+    stop: int  # one past the last row
+
+
+class Timeline(Protocol):
+    """All that a cut may know of the rows."""
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def first(self) -> float: ...  # unix seconds
+
+    @property
+    def last(self) -> float: ...
+
+    @property
+    def first_end(self) -> float: ...  # when the first user (or session) to leave had its last row
+
+    def rows_before(self, moment: float) -> int: ...
+
+    def rows_until(self, moment: float) -> int: ...  # those at the moment itself too
+
+
+class Cut(ABC):
+    drops_later: ClassVar[bool] = False  # rows after the last slice are no error; they are not in the stream
+
+    @abstractmethod
+    def slices(self, timeline: Timeline) -> list[Slice]:
+        """Slices one after the other from row 0 on, none of them empty; to the last row, but for `drops_later`."""
+
+
+def slices_of(cut: Cut, timeline: Timeline) -> list[Slice]:
+    """The slices of a cut, which are found to keep its contract."""
+    slices = cut.slices(timeline)
+    borders = [0, *(s.stop for s in slices)]
+    in_order = [s.start for s in slices] == borders[:-1] and all(start < stop for start, stop in pairwise(borders))
+    left = timeline.rows - borders[-1]
+    if not slices or not in_order or left < 0 or (left and not cut.drops_later):
+        raise ValueError(f"{type(cut).__name__} cut {timeline.rows} rows into {slices}; see the contract of Cut.slices")
+    return slices
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByCount(Cut):
+    """Equal counts; sizes differ by at most one."""
+
+    periods: int
+
+    def __post_init__(self) -> None:
+        _at_least_one("periods", self.periods)
+
+    def slices(self, timeline: Timeline) -> list[Slice]:
+        if timeline.rows < self.periods:
+            raise DataError(
+                f"only {timeline.rows} interactions for {self.periods} periods; "
+                f"lower schedule.cut.periods or loosen the filters of data"
+            )
+        borders = [timeline.rows * p // self.periods for p in range(self.periods + 1)]
+        return [Slice(str(p), start, stop) for p, (start, stop) in enumerate(pairwise(borders))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByCalendar(Cut):
+    """Months, weeks (from Monday) or slots of a day, on the clock of a time zone."""
+
+    every: str  # month | week | day
+    hours: Sequence[int]  # local hours at which the slots of a day begin
+    time_zone: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hours", tuple(self.hours))
+        if self.every not in ("month", "week", "day"):
+            raise DataError(f"schedule.cut.every is {self.every!r}; it may be month, week or day")
+        if self.every != "day" and self.hours != (0,):
+            raise DataError(f"schedule.cut.hours cuts days; with every: {self.every} it must be [0], not {self.hours}")
+        if not self.hours or any(a >= b for a, b in pairwise((-1, *self.hours, 24))):
+            raise DataError(f"schedule.cut.hours is {self.hours}; give rising hours between 0 and 23")
+
+    def slices(self, timeline: Timeline) -> list[Slice]:
+        slots = self._slots(timeline.first, timeline.last)
+        borders = [0, *(timeline.rows_before(start) for _, start in slots[1:]), timeline.rows]
+        slices = [Slice(name, a, b) for (name, _), (a, b) in zip(slots, pairwise(borders), strict=True)]
+        for index, cut in enumerate(slices):
+            if cut.start == cut.stop:
+                raise DataError(
+                    f"period {index} ({cut.name}) has no interactions; cut more coarsely (schedule.cut.every, now "
+                    f"{self.every}; schedule.cut.hours, now {list(self.hours)}) or by count"
+                )
+        return slices
+
+    def _slots(self, first: float, last: float) -> list[tuple[str, float]]:
+        """Name and start of each slot from the one that holds `first` to the one that holds `last`."""
+        zone = zone_named(self.time_zone, "schedule.cut.time_zone")
+        day = datetime.fromtimestamp(first, zone).date() - timedelta(days=1)
+        slots: list[tuple[str, float]] = []
+        for local in self._starts(day):
+            start = local.replace(tzinfo=zone).timestamp()
+            if start > last:
+                return slots
+            if start <= first:
+                slots.clear()
+            slots.append((self._name(local), start))
+        raise AssertionError("the calendar does not end")
+
+    def _starts(self, day: date) -> Iterator[datetime]:
+        """Local starts of all slots, from one that is not after `day`."""
+        if self.every == "month":
+            month = day.year * 12 + day.month - 1
+            while True:
+                yield datetime(month // 12, month % 12 + 1, 1)
+                month += 1
+        step = timedelta(days=7 if self.every == "week" else 1)
+        current = day - timedelta(days=day.weekday()) if self.every == "week" else day
+        while True:
+            for hour in self.hours:
+                yield datetime(current.year, current.month, current.day, hour)
+            current += step
+
+    def _name(self, start: datetime) -> str:
+        if self.every == "month":
+            return f"{start:%Y-%m}"
+        if self.every == "week" or len(self.hours) == 1:
+            return f"{start:%Y-%m-%d}"
+        return f"{start:%Y-%m-%d %Hh}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromEnd(Cut):
+    """Periods of so many days up to the last row; period 0 is everything before (ADER's weeks of DIGINETICA).
+
+    A row exactly on a border belongs to the earlier period.
+    """
+
+    periods: int
+    days: int  # of every period but the first
+
+    def __post_init__(self) -> None:
+        _at_least_one("periods", self.periods)
+        _at_least_one("days", self.days)
+
+    def slices(self, timeline: Timeline) -> list[Slice]:
+        ends = [timeline.last - back * self.days * DAY for back in reversed(range(self.periods))]
+        return _up_to(ends, timeline, self.periods, self.days)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromStart(Cut):
+    """Periods of so many days after the first session's end; later rows are dropped (ADER's days of YOOCHOOSE).
+
+    Rows before that end are in period 0. A row exactly on a border belongs to the earlier period.
+    """
+
+    periods: int
+    days: int  # of every period
+
+    drops_later: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _at_least_one("periods", self.periods)
+        _at_least_one("days", self.days)
+
+    def slices(self, timeline: Timeline) -> list[Slice]:
+        ends = [timeline.first_end + (index + 1) * self.days * DAY for index in range(self.periods)]
+        return _up_to(ends, timeline, self.periods, self.days)
+
+
+def _up_to(ends: Sequence[float], timeline: Timeline, periods: int, days: int) -> list[Slice]:
+    borders = [0, *(timeline.rows_until(end) for end in ends)]
+    for index, (start, stop) in enumerate(pairwise(borders)):
+        if start == stop:
+            raise DataError(
+                f"period {index} (up to {datetime.fromtimestamp(ends[index], UTC):%Y-%m-%d %H:%M}) has no "
+                f"interactions; lower schedule.cut.periods (now {periods}) or change schedule.cut.days (now {days})"
+            )
+    return [Slice(str(index), start, stop) for index, (start, stop) in enumerate(pairwise(borders))]
+
+
+def _at_least_one(option: str, value: int) -> None:
+    if value < 1:
+        raise DataError(f"schedule.cut.{option} is {value}; it must be at least 1")

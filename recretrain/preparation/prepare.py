@@ -1,0 +1,159 @@
+"""Raw files become period files once; whoever asks for the same again gets the same folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from recretrain.errors import DataError
+from recretrain.preparation.contents import content_of
+from recretrain.preparation.cut import Cut
+from recretrain.preparation.period_files import build
+from recretrain.preparation.places import aside_of, only_one
+from recretrain.preparation.sources.base import Generator, Source, plain, quoted
+
+FORMAT = 1  # of the prepared folder; part of its digest
+
+log = logging.getLogger(__name__)
+
+
+def prepare(source: Source, cut: Cut, *, data_root: Path, cache: Path) -> Path:
+    """The folder of period files (docs/contracts.md) for this source and cut, made if it is not there."""
+    cache = Path(cache).absolute()
+    raw = find_raw(source, Path(data_root), cache)
+    recipe = {
+        "format": FORMAT,
+        "name": source.name,
+        "reader": type(source).__name__,
+        "options": source.options(raw.files) | ({} if raw.brings_periods else {"cut": _cut_options(cut)}),
+        "files": raw.identity,
+    }
+    digest = digest_of(recipe)
+    folder = cache / f"{source.name}-{digest}"
+    if not folder.is_dir():
+        with only_one(folder):
+            if not folder.is_dir():
+                raw.make()
+                card = recipe | {"source": raw.kind, "digest": digest}
+                build(raw.source, cut, raw.files, folder, card)
+    return folder
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """What a prepared folder holds, for people: stream.json and what can be counted in the files."""
+    card: dict[str, Any] = json.loads((folder / "stream.json").read_text())
+    periods = card["periods"]
+    arrivals = {kind: _arrivals(folder / f"{kind}.parquet") for kind in ("users", "items")}
+    for index, period in enumerate(periods):
+        period |= {f"new_{kind}": count.get(index, 0) for kind, count in arrivals.items()}
+    files = quoted(folder / "period_*.parquet")
+    repeats = f'SELECT count(*) - count(DISTINCT ("user", item)) FROM read_parquet({files})'
+    return card | {
+        "rows": sum(p["rows"] for p in periods),
+        "start": periods[0]["start"],
+        "end": periods[-1]["end"],
+        "repeats": duckdb.connect().sql(repeats).fetchall()[0][0],
+    }
+
+
+def list_sources(conf_dir: Path, data_root: Path, cache: Path) -> list[dict[str, str]]:
+    """Every data set of conf/data: name, what it is, found, missing or generator, and where it is looked for."""
+    return [_listed(file, Path(data_root)) for file in sorted((conf_dir / "data").glob("*.yaml"))]
+
+
+def load_source(file: Path, **changes: Any) -> Source:
+    """The source of one file of conf/data, with some values changed."""
+    import yaml
+    from hydra.utils import instantiate
+
+    node = {k: v for k, v in yaml.safe_load(file.read_text()).items() if k != "defaults"} | changes
+    source = instantiate(node)
+    if not isinstance(source, Source):
+        raise TypeError(f"{file}: {node['_target_']} is not a Source")
+    return source
+
+
+@dataclass(frozen=True)
+class Raw:
+    """The raw files a folder is made from: the user's, or generated ones."""
+
+    kind: str  # raw | synthetic
+    source: Source  # finds and reads them
+    root: Path
+    identity: list[Any]  # what of them enters the digest
+
+    @property
+    def brings_periods(self) -> bool:
+        return self.source.brings_periods(self.files)
+
+    @property
+    def files(self) -> list[Path]:
+        return self.source.find(self.root)
+
+    def make(self) -> None:
+        """Generate the files, if they are generated and not there yet."""
+        if self.kind == "raw":
+            return
+        folder = Path(self.source.path)
+        with only_one(folder):
+            if not folder.is_dir():
+                log.info("%s: generating synthetic files in %s", self.source.name, folder)
+                with aside_of(folder) as aside:
+                    self.source.synthesize(aside)
+
+
+def find_raw(source: Source, data_root: Path, cache: Path) -> Raw:
+    """Decide between the user's files and generated ones; a DataError says what is missing and what to do."""
+    files = [] if source.source == "synthetic" else source.find(data_root)
+    if files:
+        return Raw("raw", source, data_root, [[f.name, content_of(f, cache / ".contents")] for f in files])
+    generator = source.generates()
+    if source.source == "raw" or (source.source == "auto" and generator is None):
+        raise DataError(source.missing(data_root))
+    if generator is None:
+        raise DataError(f"there is no generator for {source.name}; set data.source=raw")
+    identity = _generator_identity(generator)
+    folder = cache / "synthetic" / f"{source.name}-{digest_of(identity)}"
+    return Raw("synthetic", replace(source, path=str(folder)), data_root, identity)
+
+
+def digest_of(value: Any) -> str:
+    text = json.dumps(plain(value), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _generator_identity(generator: Generator) -> list[Any]:
+    return [type(generator).__name__, generator.version, plain(asdict(generator))]  # type: ignore[call-overload]
+
+
+def _cut_options(cut: Cut) -> dict[str, Any]:
+    return {"by": type(cut).__name__} | {f.name: plain(getattr(cut, f.name)) for f in fields(cut)}  # type: ignore[arg-type]
+
+
+def _listed(file: Path, data_root: Path) -> dict[str, str]:
+    if "path: ???" in file.read_text():
+        source = load_source(file, path="")
+        return {"name": file.stem, "about": source.about, "state": "yours", "path": "data.path=..."}
+    source = load_source(file)
+    where = str(data_root / source.path)
+    return {"name": file.stem, "about": source.about, "state": _state(source, data_root), "path": where}
+
+
+def _state(source: Source, data_root: Path) -> str:
+    try:
+        if source.find(data_root):
+            return "found"
+    except DataError:
+        return "incomplete"
+    return "generator" if source.generates() else "missing"
+
+
+def _arrivals(vocabulary: Path) -> dict[int, int]:
+    counts = f"SELECT first_period, count(*) FROM read_parquet({quoted(vocabulary)}) GROUP BY 1"
+    return dict(duckdb.connect().sql(counts).fetchall())

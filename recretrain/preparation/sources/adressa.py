@@ -1,0 +1,55 @@
+"""Adressa's news events: one event a line, one file a day (the one-week and the three-month download alike)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from recretrain.errors import DataError
+from recretrain.preparation.sources.base import Connection, Drop, Generator, Relation, one_of
+from recretrain.preparation.sources.json_events import JsonEvents, read_json
+
+DAY = re.compile(r"\d{8}(\.json)?(\.gz)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adressa(JsonEvents):
+    days: int | None  # the first so many day files of a folder; null: all of them
+    front_page: str  # an event without an article: drop | error
+    generator: Generator
+
+    layout: ClassVar[str] = "day files of events (20170101, 20170102, ...), plain or .gz,"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("data.front_page", self.front_page, ("drop", "error"))
+
+    def files_in(self, place: Path) -> list[Path]:
+        if place.is_file():
+            return [place]
+        files = sorted(f for f in place.glob("*") if DAY.fullmatch(f.name))
+        if files and self.days is not None and len(files) < self.days:
+            raise DataError(
+                f"{place} holds {len(files)} day files, data.days asks for {self.days}; "
+                f"get the others, or set data.days={len(files)} and a schedule of as many days"
+            )
+        return files[: self.days]
+
+    def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
+        events = read_json(connection, files, ("userId", "id", "time"))
+        return events.project("""userId AS "user", nullif(id, '') AS item, TRY_CAST(time AS DOUBLE) AS time""")
+
+    def before_check(self, files: Sequence[Path]) -> list[Drop]:
+        own = [Drop("front_page=drop", "item IS NULL")] if self.front_page == "drop" else []
+        return super().before_check(files) + own
+
+    def cure(self, column: str) -> str:
+        if column == "item":
+            return "an event of the front page, perhaps: data.front_page=drop drops these and counts them"
+        return super().cure(column)
+
+    def generates(self) -> Generator:
+        return self.generator

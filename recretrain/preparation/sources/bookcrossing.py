@@ -1,0 +1,139 @@
+"""Book-Crossing: ratings of books by readers of whom an age is known, in MeLU's four states."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from recretrain.errors import DataError
+from recretrain.preparation.sources import lines
+from recretrain.preparation.sources.base import Connection, Drop, Generator, Relation, Source, one_of, quoted
+from recretrain.preparation.sources.facts import UNKNOWN, bad_line, keys_of, numbered, whole, write_facts
+from recretrain.preparation.sources.states import STATES, check_share, drawn, with_states
+
+RATINGS, BOOKS, USERS = "BX-Book-Ratings.csv", "BX-Books.csv", "BX-Users.csv"
+LINE = r'^"?([^";]+)"?;"(.*)";"?(-?\d+)"?\s*$'  # user, ISBN, rating
+
+
+@dataclass(frozen=True)
+class Book:
+    title: str
+    author: str
+    year: str
+    publisher: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BookCrossing(Source):
+    implicit: str  # a rating of 0, which says "read" and no more: drop | keep
+    age: str  # a value of its own for every: year | decade
+    new_user_share: float  # of users, drawn by the seed
+    new_users_seed: int
+    new_items_from: int  # first year of new books
+    missing_year: str  # a book of the year 0: existing | drop
+    generator: Generator
+
+    layout: ClassVar[str] = f"{RATINGS}, {BOOKS} and {USERS}"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("data.implicit", self.implicit, ("drop", "keep"))
+        one_of("data.age", self.age, ("year", "decade"))
+        check_share(self.new_user_share)
+        one_of("data.missing_year", self.missing_year, ("existing", "drop"))
+
+    def files_in(self, place: Path) -> list[Path]:
+        files = [place / name for name in (RATINGS, BOOKS, USERS)]
+        if not files[0].is_file():
+            return []
+        for file in files:
+            if not file.is_file():
+                raise DataError(f"{file} is missing; get all three files from the same place")
+        return files
+
+    def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
+        """Of lines as a whole: an ISBN may hold separators and quotes."""
+        text = connection.sql(
+            f"""SELECT line FROM read_csv({quoted(files[0])}, delim = '\x01', quote = '', escape = '', header = false,
+                skip = 1, auto_detect = false, encoding = 'latin-1', columns = {{'line': 'VARCHAR'}})
+                WHERE trim(line) <> ''"""
+        )
+        part = f"nullif(regexp_extract(line, {quoted(LINE)}, {{}}), '')"
+        ratings = text.project(
+            f"""TRY_CAST({part.format(1)} AS BIGINT) AS "user", {part.format(2)} AS item,
+            TRY_CAST({part.format(3)} AS FLOAT) AS rating"""
+        )
+        return with_states(
+            connection, ratings, drawn(ratings, self.new_user_share, self.new_users_seed), self._new(files)
+        )
+
+    def before_check(self, files: Sequence[Path]) -> list[Drop]:
+        """Books without a state go; a line that could not be read stays, to be found by the check."""
+        step = "unlisted books" if self.missing_year == "existing" else "unlisted and undated books"
+        unlisted = Drop(step, 'period IS NULL AND "user" IS NOT NULL AND item IS NOT NULL')
+        return [Drop("implicit=drop", "rating = 0"), unlisted] if self.implicit == "drop" else [unlisted]
+
+    def brings_periods(self, files: Sequence[Path]) -> bool:
+        return True
+
+    def period_name(self, period: int) -> str:
+        return STATES[period]
+
+    def place_of(self, files: Sequence[Path], row: int) -> str:
+        return lines.place_of(files[:1], row, header=1).replace("\r", "")
+
+    def write_facts(self, connection: Connection, files: Sequence[Path], folder: Path) -> None:
+        isbns = keys_of(connection, "items")
+        wanted = set(isbns)
+        books = {isbn: book for isbn, book in _books(files[1]) if isbn in wanted}
+        ages = dict(_ages(files[2]))
+        item = [
+            numbered(name, [[getattr(books[isbn], name) or UNKNOWN] for isbn in isbns], many=False)
+            for name in ("year", "author", "publisher")
+        ]
+        told = [[self._age(ages.get(user, UNKNOWN))] for user in keys_of(connection, "users")]
+        fields = {"user": [numbered("age", told, many=False)], "item": item}
+        write_facts(folder, fields, [books[isbn].title for isbn in isbns])
+
+    def generates(self) -> Generator:
+        return self.generator
+
+    def _age(self, years: str) -> str:
+        return str(int(years) // 10 * 10) if self.age == "decade" and years.isdigit() else years
+
+    def _new(self, files: Sequence[Path]) -> dict[str, bool]:
+        """Whether a book is new; those that are to be dropped are left out."""
+        years = {isbn: int(book.year) if book.year.isdigit() else 0 for isbn, book in _books(files[1])}
+        return {
+            isbn: year >= self.new_items_from for isbn, year in years.items() if year or self.missing_year == "existing"
+        }
+
+
+def _books(file: Path) -> Iterator[tuple[str, Book]]:
+    for number, row in _records(file):
+        if len(row) == 7 and '";' in row[1]:  # a title that took the author in, as in three lines of the published file
+            row[1:2] = row[1].split('";', 1)
+        if len(row) != 8:
+            raise bad_line(file, number, ";".join(row), f"{len(row)} fields separated by ';', not 8")
+        isbn, title, author, year, publisher, *_ = row
+        yield isbn, Book(title, author.strip('"'), year, publisher)
+
+
+def _ages(file: Path) -> Iterator[tuple[int, str]]:
+    for number, row in _records(file):
+        if len(row) != 3:
+            raise bad_line(file, number, ";".join(row), f"{len(row)} fields separated by ';', not 3")
+        yield whole(file, number, row[0]), UNKNOWN if row[2] == "NULL" else row[2]
+
+
+def _records(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number of the last line and fields of every record but the first; a place may hold a line break."""
+    with file.open(encoding="latin-1", newline="") as text:
+        rows = csv.reader(text, delimiter=";", quotechar='"', escapechar="\\", doublequote=False)
+        next(rows, None)
+        for row in rows:
+            if row:
+                yield rows.line_num, row

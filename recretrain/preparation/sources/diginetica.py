@@ -1,0 +1,56 @@
+"""DIGINETICA's item views (CIKM Cup 2016): a date, and a time frame that ADER reads as the time of the day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from recretrain.errors import DataError
+from recretrain.preparation.sources import lines
+from recretrain.preparation.sources.base import Connection, Drop, Relation, quoted
+from recretrain.preparation.sources.clicks import Clicks
+from recretrain.preparation.zones import zone_named
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diginetica(Clicks):
+    time_zone: str  # of the dates in the raw file
+
+    layout: ClassVar[str] = "train-item-views.csv, or ADER's period_0.txt, period_1.txt, ...,"
+    raw_name: ClassVar[str] = "train-item-views.csv"
+    separator: ClassVar[str] = ";"
+    fields: ClassVar[tuple[str, ...]] = ("sessionId", "userId", "itemId", "timeframe", "eventdate")
+    header: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        zone_named(self.time_zone, "data.time_zone")
+
+    def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
+        if not self.brings_periods(files):
+            self._check_header(files[0])
+        return super().rows(connection, files)
+
+    def clicks(self, table: Relation) -> Relation:
+        """Time frames are stretched so that the longest is a day (ADER, spec b1), those of undated rows included."""
+        midnight = f"epoch(timezone({quoted(self.time_zone)}, TRY_CAST(TRY_CAST(eventdate AS DATE) AS TIMESTAMP)))"
+        frame = "TRY_CAST(timeframe AS BIGINT)"
+        return table.project(
+            f"""TRY_CAST(sessionId AS BIGINT) AS "user", TRY_CAST(itemId AS BIGINT) AS item,
+            {midnight} + {frame} * (86400.0::DOUBLE / max({frame}) OVER ()) AS time, eventdate IS NULL AS undated"""
+        )
+
+    def before_check(self, files: Sequence[Path]) -> list[Drop]:
+        own = [] if self.brings_periods(files) else [Drop("no eventdate", "undated")]
+        return super().before_check(files) + own
+
+    def _check_header(self, file: Path) -> None:
+        """Both spellings are about: sessionId and session_id."""
+        first = next((line for _, line in lines.numbered(file)), "")
+        expected = self.separator.join(self.fields)
+        if first.replace("_", "").strip().lower() != expected.lower():
+            raise DataError(
+                f"{file}: its first line is {first[: lines.SHOWN]!r} and not {expected!r}; get the file again"
+            )

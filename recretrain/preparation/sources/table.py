@@ -1,0 +1,129 @@
+"""One's own parquet or CSV: a row an event, columns under any name."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import duckdb
+
+from recretrain.errors import DataError
+from recretrain.preparation.sources import lines
+from recretrain.preparation.sources.base import Connection, EventSource, Relation, name_of, one_of, quoted
+
+SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
+SEPARATORS = ",\t;|"
+SECONDS = {
+    "s": "TRY_CAST({} AS DOUBLE)",
+    "ms": "TRY_CAST({} AS DOUBLE) / 1e3",
+    "us": "TRY_CAST({} AS DOUBLE) / 1e6",
+    "iso": "epoch(TRY_CAST({} AS TIMESTAMPTZ))",  # UTC where the text has no offset
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table(EventSource):
+    columns: Mapping[str, str | None]  # user, item, timestamp, rating, session -> name in the file; null: not there
+    time_unit: str  # s | ms | us | iso
+
+    layout: ClassVar[str] = "a parquet or CSV file (or a folder of them)"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("data.time_unit", self.time_unit, tuple(SECONDS))
+        for role in ("user", "item", "timestamp"):
+            if not self.columns.get(role):
+                raise DataError(f"data.columns.{role} is not set; name the column that holds it")
+        if self.min_rating is not None and not self.columns.get("rating"):
+            raise DataError(f"data.min_rating={self.min_rating:g} needs data.columns.rating")
+
+    def files_in(self, place: Path) -> list[Path]:
+        if place.is_file():
+            return [place]
+        return sorted(f for f in place.glob("*") if f.name.endswith(SUFFIXES))
+
+    def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
+        table = self._scan(connection, files)
+        there = {role: name for role, name in self.columns.items() if name}
+        absent = [f"{name!r} (data.columns.{role})" for role, name in there.items() if name not in table.columns]
+        if absent:
+            raise DataError(
+                f"{files[0]}: no column {' nor '.join(absent)}; it has {', '.join(table.columns)}; "
+                f"map them in data.columns"
+            )
+        return table.project(", ".join(self._expression(role, name_of(name)) for role, name in there.items()))
+
+    def place_of(self, files: Sequence[Path], row: int) -> str:
+        for file in files:
+            rows = int(self._scan(duckdb.connect(), [file]).count("*").fetchall()[0][0])
+            if row < rows:
+                return f"{file}, row {row + 1}" if _is_parquet(file) else f"{file}, line {row + 2}"
+            row -= rows
+        raise IndexError(row)
+
+    def cure(self, column: str) -> str:
+        if column == "time":
+            return f"mend or remove it, or check data.time_unit (now {self.time_unit})"
+        return "mend or remove it"
+
+    def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
+        for file in files:
+            if not _is_parquet(file):
+                _check_fields(file)
+        return super().explain(files, error)
+
+    def _scan(self, connection: Connection, files: Sequence[Path]) -> Relation:
+        if not all(_is_parquet(f) for f in files):
+            return _scan_text(connection, files)
+        return connection.sql(f"SELECT * FROM read_parquet([{', '.join(map(quoted, files))}])")
+
+    def _expression(self, role: str, column: str) -> str:
+        if role == "timestamp":
+            return f"{_finite(SECONDS[self.time_unit].format(column))} AS time"
+        if role == "rating":
+            return f"{_finite(f'TRY_CAST({column} AS FLOAT)')} AS rating"
+        return f'{column} AS "{role}"'
+
+
+def _finite(number: str) -> str:
+    return f"CASE WHEN isfinite({number}) THEN {number} END"
+
+
+def _is_parquet(file: Path) -> bool:
+    return file.name.endswith(".parquet")
+
+
+def _scan_text(connection: Connection, files: Sequence[Path]) -> Relation:
+    """Text stays text: a sniffed type would decide by the first rows what the later ones may hold."""
+    separator, names = _header(files[0])
+    for file in files[1:]:
+        if _header(file) != (separator, names):
+            raise DataError(f"{file}: its first line differs from that of {files[0]}; give all files the same columns")
+    types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in names)
+    return connection.sql(
+        f"""SELECT * FROM read_csv([{", ".join(map(quoted, files))}], delim = {quoted(separator)}, header = true,
+            auto_detect = false, quote = '"', escape = '"', columns = {{{types}}})"""
+    )
+
+
+def _header(file: Path) -> tuple[str, list[str]]:
+    """Separator and column names, by the first line."""
+    for _, line in lines.numbered(file):
+        separator = max(SEPARATORS, key=line.count)
+        return separator, next(csv.reader([line.lstrip("\ufeff")], delimiter=separator))
+    raise DataError(f"{file}: the file is empty; it needs a first line with the names of its columns")
+
+
+def _check_fields(file: Path) -> None:
+    """A DataError for a damaged gzip, or the first line whose fields do not match the columns."""
+    separator, names = _header(file)
+    rows = csv.reader((line for _, line in lines.numbered(file)), delimiter=separator)
+    for row in rows:
+        if len(row) != len(names):
+            raise DataError(
+                f"{file}, line {rows.line_num}: {len(row)} fields where the first line names {len(names)} "
+                f"({separator.join(row)[: lines.SHOWN]}); mend or remove the line"
+            )

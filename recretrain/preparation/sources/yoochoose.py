@@ -1,0 +1,25 @@
+"""YOOCHOOSE's clicks (RecSys Challenge 2015): session, time, item, category, without a header."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from recretrain.preparation.sources.base import Relation
+from recretrain.preparation.sources.clicks import Clicks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yoochoose(Clicks):
+    layout: ClassVar[str] = "yoochoose-clicks.dat, or ADER's period_0.txt, period_1.txt, ...,"
+    raw_name: ClassVar[str] = "yoochoose-clicks.dat"
+    separator: ClassVar[str] = ","
+    fields: ClassVar[tuple[str, ...]] = ("session", "at", "item", "category")
+    header: ClassVar[int] = 0
+
+    def clicks(self, table: Relation) -> Relation:
+        """Whole seconds (ADER, spec b1): the clicks of one second stay in the file's order."""
+        return table.project(
+            """TRY_CAST(session AS BIGINT) AS "user", TRY_CAST(item AS BIGINT) AS item,
+            floor(epoch(TRY_CAST("at" AS TIMESTAMPTZ))) AS time"""
+        )

@@ -1,0 +1,74 @@
+"""Reviews in the layout of Yelp's academic data set, generated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from recretrain.preparation.synthetic.tastes import Floats, Ints, World, distinct_picks, popularity, speeds
+
+STARS = (1.0, 2.0, 3.0, 4.0, 5.0)
+SHARES = (0.12, 0.08, 0.12, 0.25, 0.43)  # roughly as on Yelp
+
+
+@dataclass(frozen=True, kw_only=True)
+class YelpReviews:
+    reviews: int
+    users: int
+    items: int
+    genres: int  # of taste
+    turn: float  # of the whole time, in which a taste goes round once, about; smaller: faster drift
+    sharpness: float  # 0: no tastes
+    life: float  # of the whole time, in which an item's popularity falls to 1/e
+    new_items: float  # share of items that open during the time
+    seed: int
+
+    version: ClassVar[int] = 2  # raise when the same options give other files
+
+    def write(self, folder: Path) -> list[Path]:
+        rng = np.random.default_rng(self.seed)
+        when, users, items = distinct_picks(self.world(rng), self.reviews, lambda n: np.sort(rng.random(n)), rng)
+        lines = rng.permutation(self.reviews)  # Yelp's file is in no order of time
+        stars = rng.choice(STARS, self.reviews, p=SHARES)
+        start, end = np.datetime64("2014-01-01T00:00:00"), np.datetime64("2018-12-31T23:59:59")
+        seconds = (when * (end - start).astype(np.int64)).astype(np.int64)
+        dates = np.datetime_as_string(start + seconds.astype("timedelta64[s]"))
+        file = folder / "yelp_academic_dataset_review.json"
+        with file.open("w") as out:
+            out.writelines(_lines(users[lines], items[lines], stars, dates[lines]))
+        return [file]
+
+    def world(self, rng: np.random.Generator) -> World:
+        joined = np.where(rng.random(self.users) < 0.3, 0.0, rng.random(self.users))
+        return World(
+            steps=200,
+            phase=rng.random((self.users, self.genres)),
+            speed=speeds((self.users, self.genres), self.turn, rng),
+            sharpness=self.sharpness,
+            activity=popularity(self.users, 0.7, rng),
+            joined=joined,
+            left=joined + 0.2 + rng.exponential(0.4, self.users),
+            genre=rng.integers(self.genres, size=self.items),
+            appeal=popularity(self.items, 1.0, rng),
+            born=self._births(rng),
+            life=self.life * popularity(self.items, 0.5, rng),
+        )
+
+    def _births(self, rng: np.random.Generator) -> Floats:
+        """Old items are of any age up to `life`."""
+        old = rng.random(self.items) >= self.new_items
+        return np.where(old, -self.life * rng.random(self.items), rng.random(self.items))
+
+
+def _lines(users: Ints, items: Ints, stars: Floats, dates: npt.NDArray[np.str_]) -> Iterator[str]:
+    reviews = zip(users.tolist(), items.tolist(), stars.tolist(), dates.tolist(), strict=True)
+    for n, (user, item, rating, date) in enumerate(reviews):
+        yield (
+            f'{{"review_id":"r{n:021d}","user_id":"u{user:021d}","business_id":"b{item:021d}","stars":{rating},'
+            f'"useful":0,"funny":0,"cool":0,"text":"A generated review.","date":"{date[:10]} {date[11:]}"}}\n'
+        )

@@ -1,0 +1,79 @@
+"""The records of a run folder, typed once for those who write them and those who read them (docs/contracts.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+FORMAT = 2  # of run.json, rows.csv, costs.csv and ranks.npz
+
+OUTSIDE_DIGEST = (  # keys of the configuration that say where, how fast and how far, and never change a result
+    "hydra",
+    "paths",
+    "logger",
+    "trainer.device",
+    "trainer.threads",
+    "trainer.progress",
+    "schedule.last_test",
+    "data.memory_limit",
+    "data.about",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of a task: the mean of a metric over the questions of a group."""
+
+    task: int
+    period: int
+    test: str  # choosing | test
+    group: str  # all, new_user, new_item, the name of a state or task, ...
+    metric: str
+    k: int  # 0 for metrics without a cut-off
+    value: float
+    n: int  # questions
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one task took: its update, not its evaluation (peak memory: of both)."""
+
+    task: int
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_mb: float
+    rows_read: int  # distinct rows of the stream the update looked at
+    trained_parameters: int
+    state_bytes: int
+
+
+class RunCard(TypedDict):
+    """run.json: what the run is, before anything was measured."""
+
+    format: int
+    method: str
+    data: str
+    backbone: str
+    schedule: str
+    eval: str
+    seed: int
+    digest: str  # of the configuration, without OUTSIDE_DIGEST
+    variant: str  # the same without the seed
+    overrides: list[str]
+    data_source: str  # raw | synthetic
+    data_digest: str
+    tasks: int
+    choosing: list[int]  # periods whose questions only choose hyper-parameters
+    tested: list[int]
+    asked: Mapping[str, Any]  # the card of the questions: runs may be compared if and only if theirs are equal
+    versions: dict[str, str]
+    device: str
+    threads: int
+    precision: str
+    started: str
+
+
+def ranks_key(period: int, test: str, what: str = "") -> str:
+    """The name of an array of ranks.npz: `33_test`, `33_test_predicted`, `33_test:new_user` (what=":new_user")."""
+    return f"{period}_{test}{what}"

@@ -1,0 +1,152 @@
+"""Every mistake: one short message with the culprit and the cure, no traceback, exit code not 0."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from recretrain.configuration.compose import conf_dir
+
+MISTAKES = {
+    "method=smll": "there is no method 'smll'; did you mean sml? ",
+    "methd=sml": "there is no key 'methd'; did you mean method? keys: backbone, data, eval, experiment, ",
+    "method.loop=1": "method has no key 'loop'; did you mean loops? ",
+    "+method.loop=1": "method has no key 'loop'; did you mean loops? ",
+    "method.pretraining.epoch=1": "method.pretraining has no key 'epoch'; did you mean epochs? keys: batch_size, ",
+    "seed=abc": "seed=abc: seed must be a whole number, for example seed=0",
+    "seed=1.5": "seed=1.5: seed must be a whole number, for example seed=0",
+    "seed=1,2": "seed=1,2 names several values; add -m to run each, or write seed=[1,2] for a list",
+    "seed": "cannot read 'seed'; write key=value, and quote values that hold spaces, commas or brackets",
+    "eval.ks=[1": "cannot read 'eval.ks=[1'; write key=value, and quote values",
+    "paths.output=x": "paths has no key 'output'; did you mean outputs? keys: cache, data, outputs",
+    "+colour=red": "the configuration has no key 'colour'; keys: backbone, data, ",
+    "method.loops=many": "method.loops='many' must be a whole number; change method.loops",
+    "method.loops=2.5": "method.loops=2.5 must be a whole number; change method.loops",
+    "method.transfer_product=3": "method.transfer_product=3 must be true or false; change method.transfer_product",
+    "schedule.cut.periods=x": "schedule.cut.periods='x' must be a whole number; change schedule.cut.periods",
+    "~method.loops": "method.loops has no value; give method.loops=...",
+    "data=table": "data.path has no value; give data.path=...",
+    "seed=${oc.env:NO_SUCH_VARIABLE}": "Environment variable 'NO_SUCH_VARIABLE' not found",
+    "hydra/launcher=one_machin": "there is no hydra/launcher 'one_machin'; did you mean one_machine? ",
+    "--fast": "there is no option --fast; `recretrain run --help` lists options, groups and keys",
+}
+
+
+@pytest.mark.parametrize("override", MISTAKES)
+def test_a_mistake_gets_one_line_with_the_cure(recretrain: Any, engine: list[Any], override: str) -> None:
+    result = recretrain("run", "method=sml", override)
+
+    assert result.code == 1
+    assert MISTAKES[override] in result.err
+    assert result.err.startswith("recretrain: ")
+    assert len(result.err.splitlines()) == 1
+    assert not engine
+
+
+def test_a_wrong_name_in_a_sweep_stops_before_the_first_run(recretrain: Any, engine: list[Any]) -> None:
+    result = recretrain("run", "-m", "method=sml,smll")
+
+    assert result.code == 1
+    assert result.err.startswith("recretrain: there is no method 'smll'; did you mean sml?")
+    assert not engine
+
+
+def test_a_yaml_error_names_file_and_line(
+    recretrain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: list[Any]
+) -> None:
+    shutil.copytree(conf_dir(), tmp_path / "conf")
+    (tmp_path / "conf" / "method" / "sml.yaml").write_text("loops: [1\nepochs: 2\n")
+    monkeypatch.setattr("recretrain.commands.run.conf_dir", lambda: tmp_path / "conf")
+
+    result = recretrain("run", "method=sml")
+
+    assert result.code == 1
+    assert result.err.startswith("recretrain: conf/method/sml.yaml, line 2: expected ',' or ']', but got ':'")
+    assert len(result.err.splitlines()) == 1
+
+
+def test_missing_raw_data_say_where_to_get_them_and_what_works_without(recretrain: Any) -> None:
+    result = recretrain("run", "data=yelp", "data.source=raw")
+
+    assert result.code == 1
+    assert "not found at data/yelp" in result.err
+    assert "https://www.yelp.com/dataset" in result.err
+    assert "data.source=synthetic" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_refused_value_comes_without_traceback(
+    recretrain: Any, engine: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recretrain.errors import ConfigError
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ConfigError("trainer.device=gpu: give auto, cpu or cuda")
+
+    monkeypatch.setitem(sys.modules, "recretrain.engine.runner", SimpleNamespace(run=refuse))  # type: ignore[arg-type]
+
+    assert recretrain("run").err == "recretrain: trainer.device=gpu: give auto, cpu or cuda\n"
+
+
+@pytest.mark.parametrize("variable", ["RECRETRAIN_TRACEBACK", "HYDRA_FULL_ERROR"])
+def test_the_traceback_of_a_mistake_can_be_asked_for(
+    recretrain: Any, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    from recretrain.errors import ConfigError
+
+    monkeypatch.setenv("RECRETRAIN_TRACEBACK", "0")  # restored after the test
+    monkeypatch.setenv(variable, "1")
+
+    with pytest.raises(ConfigError, match="did you mean sml"):
+        recretrain("run", "method=smll")
+
+
+def test_a_bug_keeps_its_traceback(recretrain: Any, engine: list[Any]) -> None:
+    result = recretrain("run", "seed=13")
+
+    assert result.code == 1
+    assert "Traceback" in result.err
+    assert "RuntimeError: thirteen brings bad luck" in result.err
+
+
+def test_interrupting_says_how_to_go_on(recretrain: Any, engine: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "recretrain.engine.runner", SimpleNamespace(run=interrupt))  # type: ignore[arg-type]
+
+    result = recretrain("run")
+
+    assert result.code == 130
+    assert result.err == "recretrain: interrupted; the same command goes on where it stopped\n"
+
+
+def test_other_verbs_explain_themselves_too(recretrain: Any) -> None:
+    assert "did you mean sml_table1?" in recretrain("reproduce", "sml_table").err
+    assert "did you mean sml?" in recretrain("data", "prepare", "method=smll").err
+    assert "there is no folder nowhere" in recretrain("report", "nowhere").err
+    assert recretrain("data", "synth", "here", "data=yelp2019").err.startswith("recretrain: there is no generator")
+    assert recretrain("lost").code == 2
+
+
+def test_the_program_exits_with_the_code(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "recretrain", "run", "methd=sml"], cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("recretrain: there is no key 'methd'")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_that_is_not_there_is_told_in_one_line(recretrain: Any, tmp_path: Path) -> None:
+    result = recretrain("report", str(tmp_path), "--table", "sml_table")
+
+    assert result.code == 1
+    assert result.err.startswith("recretrain: no table 'sml_table'; there are: ")

@@ -1,0 +1,134 @@
+"""`recretrain reproduce`: every sweep of a table of conf/table, then the table."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recretrain.commands.reproduce import expand, sweeps
+from recretrain.configuration.compose import conf_dir
+from recretrain.errors import ConfigError
+
+
+@pytest.fixture
+def toy_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """conf/table/toy.yaml: three runs, in a string and in a list."""
+    conf = tmp_path / "conf"
+    shutil.copytree(conf_dir(), conf)
+    (conf / "table" / "toy.yaml").write_text(
+        "# Toy\nruns:\n  - method=sml,fine_tune data=yelp\n  - [method=frozen, data=yelp]\n"
+    )
+    for module in ("configuration.compose", "commands.run", "commands.reproduce"):
+        monkeypatch.setattr(f"recretrain.{module}.conf_dir", lambda: conf)
+
+
+@pytest.mark.usefixtures("toy_table")
+def test_a_table_is_run_and_shown(recretrain: Any, engine: list[Any]) -> None:
+    result = recretrain("reproduce", "toy", "--jobs", "1")
+
+    assert result.code == 0
+    assert [a.choices["method"] for a in engine] == ["sml", "fine_tune", "frozen"]
+    assert result.out == "table toy of 3 runs in outputs\n"
+
+
+@pytest.mark.usefixtures("toy_table")
+def test_seeds_and_overrides_reach_every_run(recretrain: Any, engine: list[Any]) -> None:
+    recretrain("reproduce", "toy", "--jobs", "1", "--seeds", "1,2", "paths.outputs=elsewhere")
+
+    assert [(a.choices["method"], a.config.seed) for a in engine] == [
+        ("sml", 1),
+        ("sml", 2),
+        ("fine_tune", 1),
+        ("fine_tune", 2),
+        ("frozen", 1),
+        ("frozen", 2),
+    ]
+    assert {a.config.paths.outputs for a in engine} == {"elsewhere"}
+
+
+@pytest.mark.usefixtures("toy_table")
+def test_a_dry_run_says_what_is_missing_and_runs_nothing(recretrain: Any, engine: list[Any]) -> None:
+    recretrain("run", "method=sml", "data=yelp")
+    engine.clear()
+
+    lines = recretrain("reproduce", "toy", "--dry-run").out.splitlines()
+
+    assert not engine
+    assert lines == [
+        "recretrain run method=sml data=yelp  # done",
+        "recretrain run method=fine_tune data=yelp  # missing",
+        "recretrain run method=frozen data=yelp  # missing",
+        "3 runs",
+    ]
+
+
+@pytest.mark.usefixtures("toy_table")
+def test_a_failure_does_not_stop_the_table(recretrain: Any, engine: list[Any]) -> None:
+    result = recretrain("reproduce", "toy", "--jobs", "1", "--seeds", "1,13")
+
+    assert result.code == 1
+    assert len(engine) == 6
+    assert "table toy of 3 runs" in result.out
+    assert result.err.count("RuntimeError: thirteen brings bad luck") == 3
+
+
+def test_seeds_take_the_place_of_those_of_the_table(recretrain: Any) -> None:
+    (only,) = sweeps("yelp2019", ["method=frozen"], "7")
+
+    assert only[:3] == ["experiment=yelp2019", "seed=7", "method=frozen"]
+
+
+def test_naming_a_method_leaves_the_others_out() -> None:
+    everything = sweeps("sml_table1", [], None)
+    of_two = sweeps("sml_table1", ["method=sml,spmf"], None)
+
+    methods = {word for words in of_two for word in words if word.startswith("method=")}
+    assert methods <= {"method=sml", "method=spmf", "method=sml,spmf", "method=spmf,sml"}
+    assert len(of_two) <= len(everything)
+    with pytest.raises(ConfigError, match=r"table sml_table1 has no run with method=ewc"):
+        sweeps("sml_table1", ["method=ewc"], None)
+
+
+def test_naming_data_leaves_the_others_out_and_changes_no_settings() -> None:
+    everything = sweeps("ader_table", [], None)
+    of_one = sweeps("ader_table", ["data=diginetica", "method=ewc,ader"], None)
+
+    assert of_one == [
+        ["experiment=ader_diginetica", "method=ader"],
+        ["experiment=ader_diginetica", "method=ewc", "method.weight=1"],
+    ]
+    assert sweeps("ader_table", ["data=diginetica,yoochoose"], None) == everything
+    with pytest.raises(ConfigError, match=r"table ader_table has no run with data=yelp; leave it out"):
+        sweeps("ader_table", ["data=yelp"], None)
+
+
+def test_data_that_are_the_same_to_the_paper_take_the_place_of_others() -> None:
+    (only,) = sweeps("sml_table1", ["data=sml_yelp"], None)
+
+    assert only[0] == "experiment=sml_yelp"
+    assert only[-1] == "data=sml_yelp"
+
+
+def test_every_table_names_runs_that_compose() -> None:
+    from recretrain.configuration.compose import compose
+
+    tables = sorted(file.stem for file in (conf_dir() / "table").glob("*.yaml"))
+    jobs = [job for table in tables for sweep in sweeps(table, [], None) for job in expand(sweep)]
+
+    assert jobs
+    for job in jobs:
+        config, _ = compose(job)
+        assert config.method._target_
+
+
+def test_a_sweep_of_one_run_gets_all_cores() -> None:
+    from recretrain.commands.reproduce import _at_once
+
+    assert _at_once(["seed=0"], None) == ["hydra.launcher.n_jobs=1"]
+    assert _at_once(["seed=0"], 4) == ["hydra.launcher.n_jobs=1"]
+    assert _at_once(["seed=0,1,2"], 2) == ["hydra.launcher.n_jobs=2"]
+    assert _at_once(["seed=0,1,2"], None) == []
+    assert _at_once(["seed=0", "hydra/launcher=slurm"], None) == []

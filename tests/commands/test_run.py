@@ -1,0 +1,140 @@
+"""`recretrain run`: one run or a sweep, the table at the end, and nothing left lying about."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recretrain.commands.run import jobs_at_once, options_first
+
+TINY = [
+    "data=yelp",
+    "data.source=synthetic",
+    "data.generator.reviews=1500",
+    "data.generator.users=100",
+    "data.generator.items=100",
+    "data.k_core=0",
+    "schedule.cut.periods=6",
+    "schedule.start=3",
+    "schedule.first_test=4",
+    "schedule.choosing=1",
+    "eval.candidates=20",
+    "trainer.progress=false",
+]
+
+
+def test_a_run_ends_with_the_table_of_its_data_set(recretrain: Any, engine: list[Any]) -> None:
+    result = recretrain("run", "method=fine_tune", "data=yelp", "seed=3")
+
+    assert result.code == 0
+    assert result.out == "table None of 1 runs in outputs/yelp\n"
+    assert [(a.config.seed, a.choices["method"], a.choices["data"]) for a in engine] == [(3, "fine_tune", "yelp")]
+    assert engine[0].overrides == ["method=fine_tune", "data=yelp", "seed=3"]
+
+
+def test_a_sweep_ends_with_one_table(recretrain: Any, engine: list[Any]) -> None:
+    result = recretrain("run", "method=sml,fine_tune", "seed=0,1", "-m", "hydra.launcher.n_jobs=1")
+
+    assert result.code == 0
+    assert result.out == "table None of 4 runs in outputs/yelp\n"
+    assert [(a.choices["method"], a.config.seed) for a in engine] == [
+        ("sml", 0),
+        ("sml", 1),
+        ("fine_tune", 0),
+        ("fine_tune", 1),
+    ]
+
+
+def test_a_sweep_goes_on_after_a_failure_and_lists_it(recretrain: Any, engine: list[Any]) -> None:
+    result = recretrain("run", "-m", "method=fine_tune", "seed=0,13,1", "hydra.launcher.n_jobs=1")
+
+    assert result.code == 1
+    assert [a.config.seed for a in engine] == [0, 13, 1]
+    assert "table None of 2 runs" in result.out
+    assert "recretrain: 1 of 3 runs failed" in result.err
+    assert "  seed=13: RuntimeError: thirteen brings bad luck" in result.err
+    assert "/error.txt" in result.err
+
+
+def test_a_run_leaves_its_run_folder_and_nothing_else(recretrain: Any, engine: list[Any], tmp_path: Path) -> None:
+    recretrain("run", "seed=0")
+    recretrain("run", "-m", "seed=0,1,13", "hydra.launcher.n_jobs=1")
+
+    files = {file.relative_to(tmp_path).parts[:3] for file in tmp_path.rglob("*") if file.is_file()}
+    assert files == {("outputs", "yelp", "sml")}
+    assert [folder.name for folder in (tmp_path / "outputs").iterdir()] == ["yelp"]
+
+
+def test_argv_and_environment_are_given_back(recretrain: Any, engine: list[Any]) -> None:
+    import os
+
+    before = list(sys.argv)
+
+    recretrain("run", "seed=0")
+
+    assert sys.argv == before
+    assert "HYDRA_FULL_ERROR" not in os.environ
+
+
+def test_the_composed_configuration_can_be_printed(recretrain: Any, engine: list[Any]) -> None:
+    result = recretrain("run", "seed=5", "--cfg", "job")
+
+    assert result.code == 0
+    assert "seed: 5" in result.out
+    assert not engine
+
+
+def test_options_may_stand_anywhere() -> None:
+    mixed = ["seed=1,2", "-m", "~method.loops", "--cfg", "job", "method=sml"]
+
+    assert options_first(mixed) == ["-m", "--cfg", "job", "seed=1,2", "~method.loops", "method=sml"]
+
+
+def test_jobs_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+
+    assert jobs_at_once({"n_jobs": 2}) == 2
+    assert jobs_at_once({"n_jobs": -1}) == 8
+    assert jobs_at_once({"cpus_per_task": 4}) == 2
+    assert jobs_at_once({}) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "launcher", [["hydra.launcher.n_jobs=2"], ["hydra/launcher=submitit"]], ids=["joblib", "submitit"]
+)
+def test_a_sweep_of_processes_trains_once_and_shows_one_table(tmp_path: Path, launcher: list[str]) -> None:
+    command = ["run", "-m", "method=fine_tune", "seed=0,1", "method.pretraining.epochs=1", *TINY, *launcher]
+
+    first = _recretrain(tmp_path, *command)
+    written = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("rows.csv")}
+    again = _recretrain(tmp_path, *command)
+
+    assert first.returncode == 0, first.stderr
+    assert "synthetic" in first.stdout
+    assert len(written) == 2 * 3  # two seeds; warm-up and two periods
+    assert again.stdout.split("cost of a period")[0] == first.stdout.split("cost of a period")[0]
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("rows.csv")} == written
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "outputs"]
+    assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["yelp"]
+
+
+@pytest.mark.slow
+def test_a_failure_in_a_process_is_listed(tmp_path: Path) -> None:
+    command = ["run", "-m", "method=fine_tune", "seed=0,1", *TINY, "schedule.first_test=99", "hydra.launcher.n_jobs=2"]
+
+    done = _recretrain(tmp_path, *command)
+
+    assert done.returncode == 1
+    assert "recretrain: 2 of 2 runs failed" in done.stderr
+    assert "  seed=0; seed=1: schedule.first_test=99 but yelp has periods 0..5" in done.stderr
+
+
+def _recretrain(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "recretrain", *arguments], cwd=folder, capture_output=True, text=True, timeout=300
+    )

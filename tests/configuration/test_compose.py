@@ -1,0 +1,105 @@
+"""The run folder names everything that can change results, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recretrain.configuration.compose import compose, conf_dir, digest, run_folder
+from recretrain.configuration.options import options
+from recretrain.errors import ConfigError
+
+
+def _digest(*overrides: str, with_seed: bool = True) -> str:
+    return digest(compose(overrides)[0], with_seed=with_seed)
+
+
+def test_compose_gives_values_and_choices() -> None:
+    config, choices = compose(["method=fine_tune", "seed=4", "method.epochs=2"])
+
+    assert (config.seed, config.method.epochs) == (4, 2)
+    assert (choices["method"], choices["data"], choices["schedule"]) == ("fine_tune", "yelp", "next_period")
+    assert "hydra" not in config
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "paths.outputs=elsewhere",
+        "paths.data=elsewhere",
+        "paths.cache=elsewhere",
+        "trainer.device=cpu",
+        "trainer.threads=3",
+        "logger=tensorboard",
+        "schedule.last_test=31",
+        "data.memory_limit=2GB",
+        "data.about=words",
+        "hydra.launcher.n_jobs=7",
+    ],
+)
+def test_where_and_how_far_stay_out_of_the_digest(override: str) -> None:
+    assert _digest(override) == _digest()
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["seed=1", "method.loops=9", "backbone.embedding_size=8", "eval.seed=1", "schedule.start=9", "data.min_rating=4"],
+)
+def test_what_changes_results_changes_the_digest(override: str) -> None:
+    assert _digest(override) != _digest()
+
+
+def test_seeds_of_one_setting_share_a_variant() -> None:
+    assert _digest("seed=1", with_seed=False) == _digest("seed=2", with_seed=False)
+    assert _digest("method.loops=9", with_seed=False) != _digest(with_seed=False)
+
+
+def test_the_order_of_overrides_does_not_matter() -> None:
+    assert _digest("seed=1", "method.loops=9") == _digest("method.loops=9", "seed=1")
+
+
+def test_a_digest_is_ten_hex_digits() -> None:
+    assert len(_digest()) == 10
+    int(_digest(), 16)
+
+
+def test_the_run_folder_reads_as_what_it_is() -> None:
+    config, choices = compose(["method=fine_tune", "data=yelp", "seed=3", "paths.outputs=o"])
+
+    assert run_folder(config, choices) == Path("o") / "yelp" / "fine_tune" / f"seed=3-{digest(config)}"
+
+
+def test_ones_own_table_goes_by_its_name() -> None:
+    config, choices = compose(["data=table", "data.name=clicks", "data.path=clicks.csv"])
+
+    assert run_folder(config, choices).parts[1] == "clicks"
+
+
+def test_a_preset_is_stronger_than_the_defaults_and_weaker_than_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    shutil.copytree(conf_dir(), tmp_path / "conf")
+    (tmp_path / "conf" / "experiment" / "seven.yaml").write_text("# @package _global_\nseed: 7\n")
+    monkeypatch.setattr("recretrain.configuration.compose.conf_dir", lambda: tmp_path / "conf")
+
+    assert compose(["experiment=seven"])[0].seed == 7
+    assert compose(["experiment=seven", "seed=8"])[0].seed == 8
+
+
+@pytest.mark.parametrize("group", ["method", "data", "schedule", "eval", "backbone", "experiment", "trainer", "logger"])
+def test_every_option_composes(group: str) -> None:
+    found = options(conf_dir(), group)
+
+    assert found
+    for option in found:
+        config, choices = compose([f"{group}={option}"])
+        assert choices[group] == option
+        assert config.seed == 0
+
+
+def test_mistakes_are_config_errors() -> None:
+    with pytest.raises(ConfigError, match="did you mean sml"):
+        compose(["method=smll"])

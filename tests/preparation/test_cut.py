@@ -1,0 +1,193 @@
+"""Cuts, on rows whose times are written out."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+
+from recretrain.errors import DataError
+from recretrain.preparation.cut import DAY, ByCalendar, ByCount, Cut, FromEnd, FromStart, Slice, slices_of
+
+
+class Rows:
+    def __init__(self, times: Sequence[float]) -> None:
+        self.times = sorted(times)
+        self.rows = len(times)
+        self.first, self.last = self.times[0], self.times[-1]
+        self.first_end = self.first  # as if every row were a session
+
+    def rows_before(self, moment: float) -> int:
+        return bisect_left(self.times, moment)
+
+    def rows_until(self, moment: float) -> int:
+        return bisect_right(self.times, moment)
+
+
+def at(*texts: str) -> Rows:
+    return Rows([datetime.fromisoformat(t).replace(tzinfo=UTC).timestamp() for t in texts])
+
+
+def test_counts_differ_by_at_most_one_and_cover_every_row():
+    slices = ByCount(periods=4).slices(Rows(range(10)))
+
+    assert [(s.start, s.stop) for s in slices] == [(0, 2), (2, 5), (5, 7), (7, 10)]
+
+
+def test_fewer_rows_than_periods_is_an_error_with_the_cure():
+    with pytest.raises(DataError, match=r"only 3 interactions for 4 periods; lower schedule\.cut\.periods"):
+        ByCount(periods=4).slices(Rows(range(3)))
+
+
+def test_months_begin_at_local_midnight():
+    rows = at("2019-01-31T22:59:59", "2019-01-31T23:00:00", "2019-02-10")  # Oslo is an hour ahead of UTC in winter
+
+    slices = ByCalendar(every="month", hours=[0], time_zone="Europe/Oslo").slices(rows)
+
+    assert slices == [Slice("2019-01", 0, 1), Slice("2019-02", 1, 3)]
+
+
+def test_weeks_begin_on_monday():
+    rows = at("2019-01-06T23:00:00", "2019-01-07T00:00:00", "2019-01-13T12:00:00")  # 7 January 2019 was a Monday
+
+    slices = ByCalendar(every="week", hours=[0], time_zone="UTC").slices(rows)
+
+    assert slices == [Slice("2018-12-31", 0, 1), Slice("2019-01-07", 1, 3)]
+
+
+def test_a_day_is_cut_at_the_given_hours():
+    rows = at("2017-01-01T09:59:59", "2017-01-01T10:00:00", "2017-01-01T16:00:00", "2017-01-01T17:00:00")
+
+    slices = ByCalendar(every="day", hours=[0, 10, 17], time_zone="UTC").slices(rows)
+
+    assert slices == [Slice("2017-01-01 00h", 0, 1), Slice("2017-01-01 10h", 1, 3), Slice("2017-01-01 17h", 3, 4)]
+
+
+def test_rows_before_the_first_hour_belong_to_the_evening_before():
+    rows = at("2017-01-02T03:00:00", "2017-01-02T08:00:00")
+
+    slices = ByCalendar(every="day", hours=[8, 20], time_zone="UTC").slices(rows)
+
+    assert [s.name for s in slices] == ["2017-01-01 20h", "2017-01-02 08h"]
+
+
+def test_local_hours_hold_when_the_clocks_change():
+    # on 26 March 2017 Oslo went from UTC+1 to UTC+2: 10 o'clock is 09:00 UTC the day before and 08:00 UTC that day
+    rows = at("2017-03-25T08:59:00", "2017-03-25T09:00:00", "2017-03-26T07:59:00", "2017-03-26T08:00:00")
+
+    slices = ByCalendar(every="day", hours=[10], time_zone="Europe/Oslo").slices(rows)
+
+    assert [(s.start, s.stop) for s in slices] == [(0, 1), (1, 3), (3, 4)]
+
+
+def test_an_empty_period_is_named_with_the_cure():
+    rows = at("2019-01-05", "2019-03-05")
+
+    with pytest.raises(DataError, match=r"period 1 \(2019-02\) has no interactions; cut more coarsely"):
+        ByCalendar(every="month", hours=[0], time_zone="UTC").slices(rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"every": "year"}, "every is 'year'; it may be month, week or day"),
+        ({"every": "month", "hours": [0, 12]}, r"hours cuts days; with every: month it must be \[0\]"),
+        ({"every": "day", "hours": [17, 10]}, "give rising hours between 0 and 23"),
+        ({"every": "day", "hours": [0, 24]}, "give rising hours between 0 and 23"),
+        ({"every": "day", "time_zone": "Europe/Olso"}, "time_zone is 'Europe/Olso', which is no zone"),
+    ],
+)
+def test_values_that_cannot_work_are_named(options: dict, message: str):
+    with pytest.raises(DataError, match=message):
+        ByCalendar(**{"hours": [0], "time_zone": "UTC"} | options).slices(at("2019-01-05"))
+
+
+def borders(slices: Sequence[Slice]) -> list[tuple[int, int]]:
+    return [(s.start, s.stop) for s in slices]
+
+
+def test_weeks_are_counted_back_from_the_last_row_and_the_first_period_is_the_rest():
+    # the last row is on day 20, so that the borders are days 6 and 13; a row on a border belongs to the earlier period
+    rows = Rows([DAY * day for day in (0, 1, 6, 6.5, 13, 13.5, 20)])
+
+    assert borders(FromEnd(periods=3, days=7).slices(rows)) == [(0, 3), (3, 5), (5, 7)]
+
+
+def test_days_are_counted_from_the_end_of_the_first_session_and_later_rows_are_left_out():
+    rows = Rows([DAY * day for day in (0, 0.5, 1.5, 1.6, 2.5, 2.6, 9)])
+    rows.first_end = DAY * 0.5
+
+    assert borders(FromStart(periods=2, days=1).slices(rows)) == [(0, 3), (3, 5)]
+
+
+def test_a_week_without_rows_is_named_with_the_cure():
+    rows = at("2016-05-01", "2016-05-31")
+
+    with pytest.raises(
+        DataError, match=r"period 1 \(up to 2016-05-24 00:00\) has no .*periods \(now 3\) .*days \(now 7"
+    ):
+        FromEnd(periods=3, days=7).slices(rows)
+
+
+def test_days_after_the_last_row_are_named_with_the_cure():
+    rows = Rows([0, DAY / 2, DAY * 1.5])
+
+    with pytest.raises(DataError, match=r"period 2 \(up to 1970-01-04 00:00\) has no .* lower schedule\.cut\.periods"):
+        FromStart(periods=3, days=1).slices(rows)
+
+
+@pytest.mark.parametrize("cut", [FromEnd, FromStart])
+@pytest.mark.parametrize("option", ["periods", "days"])
+def test_no_periods_or_days_are_an_error(cut: type[FromEnd | FromStart], option: str):
+    with pytest.raises(DataError, match=rf"schedule\.cut\.{option} is 0; it must be at least 1"):
+        cut(**{"periods": 3, "days": 7, option: 0})
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        ByCount(periods=3),
+        ByCalendar(every="day", hours=[0], time_zone="UTC"),
+        FromEnd(periods=3, days=1),
+        FromStart(periods=3, days=1),
+    ],
+    ids=lambda cut: type(cut).__name__,
+)
+def test_every_cut_keeps_the_contract(cut: Cut):
+    rows = Rows([DAY * n / 10 for n in range(60)])
+
+    slices = slices_of(cut, rows)
+
+    assert slices[0].start == 0
+    assert [s.stop for s in slices[:-1]] == [s.start for s in slices[1:]]
+    assert (slices[-1].stop < 60) == cut.drops_later
+
+
+@dataclass(frozen=True)
+class Given(Cut):
+    given: Sequence[tuple[int, int]]
+
+    def slices(self, timeline: object) -> list[Slice]:
+        return [Slice(str(n), start, stop) for n, (start, stop) in enumerate(self.given)]
+
+
+@dataclass(frozen=True)
+class Dropping(Given):
+    drops_later = True
+
+
+@pytest.mark.parametrize(
+    "given", [[(0, 4)], [(0, 2), (3, 5)], [(0, 3), (2, 5)], [(0, 0), (0, 5)], [(1, 5)], [(0, 6)], []]
+)
+def test_a_cut_that_loses_or_repeats_rows_is_found(given: list[tuple[int, int]]):
+    with pytest.raises(ValueError, match=r"Given cut 5 rows into .*; see the contract of Cut\.slices"):
+        slices_of(Given(given), Rows(range(5)))
+
+
+@pytest.mark.parametrize("given", [[(0, 2), (3, 4)], [(0, 6)], [(1, 4)], []])
+def test_a_cut_that_drops_later_rows_loses_no_others(given: list[tuple[int, int]]):
+    assert borders(slices_of(Dropping([(0, 2), (2, 4)]), Rows(range(5)))) == [(0, 2), (2, 4)]
+
+    with pytest.raises(ValueError, match="Dropping cut 5 rows"):
+        slices_of(Dropping(given), Rows(range(5)))
