@@ -19,8 +19,8 @@ CODE = sorted(
     if file.suffix in (".py", ".yaml", ".sh") and file != Path(__file__)
 )
 
-_LABEL = r"(?:[a-z]\d?|T\d+|i \d+)"
-REFERENCE = re.compile(rf"(\w+\.md) ((?:\({_LABEL}\)(?:, | and )?)+)")  # sml.md (e), (T1)
+_LABEL = r"(?:T\d+|i \d+|[a-z]\d?)"
+REFERENCE = re.compile(rf"(\w+\.md)((?:,? \({_LABEL}\))+|(?:, {_LABEL}\b)+)")  # `sml.md (e), (T1)` or `(sml.md, e, T1)`
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -40,11 +40,18 @@ def anchors(page: Path) -> set[str]:
 
 def references(file: Path) -> Iterator[tuple[str, str]]:
     for page, parts in REFERENCE.findall(file.read_text()):
-        yield from ((page, label) for label in re.findall(rf"\(({_LABEL})\)", parts))
+        yield from ((page, label) for label in re.findall(_LABEL, parts))
 
 
 def links(page: Path) -> list[str]:
     return [link for link in LINK.findall(page.read_text()) if not link.startswith(("http:", "https:"))]
+
+
+def test_both_forms_of_a_reference_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "some.py"
+    file.write_text("As sml.md (e), (T1) says; released (ader.md, b2, i 16; periods from 0), and docs/methods/melu.md.")
+
+    assert [*references(file)] == [("sml.md", "e"), ("sml.md", "T1"), ("ader.md", "b2"), ("ader.md", "i 16")]
 
 
 def name(file: Path) -> str:
