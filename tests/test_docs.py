@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
+from recretrain.records import FORMAT, Costs, Row, RunCard
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("recretrain", "conf", "tests", "benchmarks", "scripts")
@@ -98,3 +101,12 @@ def test_a_link_leads_somewhere(page: Path) -> None:
             lost.append(link)
 
     assert lost == []
+
+
+def test_the_contracts_name_every_record() -> None:
+    run_folder = (ROOT / "docs/contracts.md").read_text().partition("## Run folder")[2]
+    named = set(re.findall(r"[a-z_]+", run_folder))
+    written = [*RunCard.__annotations__, *(field.name for record in (Row, Costs) for field in fields(record))]
+
+    assert [field for field in written if field not in named] == []
+    assert f"format {FORMAT};" in run_folder

@@ -69,4 +69,22 @@ def test_files_named_in_the_readme_exist() -> None:
     linked = re.findall(r"\]\(([^)]+)\)", README)
 
     assert linked
-    assert [name for name in linked if not (ROOT / name).is_file()] == []
+    assert [name for name in linked if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("group", ["method", "data"])
+def test_the_first_screen_names_all_that_ships(group: str) -> None:
+    screen = README.partition("## Start")[0]
+    named = set(re.findall(r"`(\w+)`", screen))
+    shipped = {file.stem for file in (ROOT / "conf" / group).glob("*.yaml")}
+
+    assert shipped
+    assert shipped - named == set()
+
+
+def test_the_first_screen_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+
+    verbs = set(re.findall(r"^    ([a-z]+)(?: |$)", capsys.readouterr().out, re.MULTILINE))
+    assert len(verbs) >= 7
+    assert verbs == set(re.findall(r"^\| `recretrain (\w+)` \|", README, re.MULTILINE))
