@@ -17,6 +17,7 @@ from recretrain.data.batches import Columns
 from recretrain.data.fields import Field, Fields
 from recretrain.data.schedule import Task
 from recretrain.data.stream import Interactions, Past, Period, TestSet
+from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
 from recretrain.evaluation.ratings import predictions
 from recretrain.methods.melu import MeLU, MetaLoss, columns_of
@@ -100,7 +101,10 @@ def melu(steps: int, *, epochs: int) -> MeLU:
 def net() -> ContentNet:
     torch.manual_seed(0)
     return ContentNet(
-        n_users=USERS, n_items=ITEMS, fields=fields(), embedding_size=32, hidden=[64, 64], reserve_unseen=False
+        vocabulary=Vocabulary.of(n_users=USERS, n_items=ITEMS, fields=fields()),
+        embedding_size=32,
+        hidden=[64, 64],
+        reserve_unseen=False,
     )
 
 

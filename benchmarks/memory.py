@@ -61,7 +61,7 @@ def evaluate(folder: Path) -> float:
 
     prepared = next((folder / "prepared").glob("yelp-*/stream.json")).parent
     stream = Stream(prepared, Arrivals(CANDIDATES, whole_catalogue=False, history=None, seed=0))
-    mf = MF(n_users=stream.n_users, n_items=stream.n_items, embedding_size=SIZE, init_std=0.1)
+    mf = MF(vocabulary=stream.vocabulary, embedding_size=SIZE, init_std=0.1)
     before = peak_mb()
     half = half_ranks(mf, stream.questions(len(stream) - 1), torch.device("cpu"))
     if len(half) < QUESTIONS:

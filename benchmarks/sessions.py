@@ -19,6 +19,7 @@ from recretrain.backbones.tables import TensorFlowAdam
 from recretrain.data.prefixes import Prefixes, prefixes_of
 from recretrain.data.schedule import Task
 from recretrain.data.stream import Interactions, Past, Period, TestSet
+from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
 from recretrain.engine.runner import state_of
 from recretrain.evaluation.evaluator import half_ranks
@@ -153,7 +154,9 @@ def ader() -> ADER:
 
 def backbone() -> AderSASRec:
     torch.manual_seed(0)
-    return AderSASRec(n_users=1, n_items=ITEMS, embedding_size=SIZE, blocks=2, longest=LONGEST, dropout=0.3)
+    return AderSASRec(
+        vocabulary=Vocabulary.of(n_users=1, n_items=ITEMS), embedding_size=SIZE, blocks=2, longest=LONGEST, dropout=0.3
+    )
 
 
 def week(index: int) -> Period:

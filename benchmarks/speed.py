@@ -16,6 +16,7 @@ from recretrain.data.batches import Batches
 from recretrain.data.negatives import NegativeSampler
 from recretrain.data.questions import seen_before
 from recretrain.data.stream import Interactions, TestSet
+from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
 from recretrain.evaluation.evaluator import Evaluator, Row, half_ranks
 from recretrain.methods.objectives import LogLoss
@@ -56,7 +57,9 @@ class Training:
         self.generator = torch.Generator().manual_seed(1)
         sampler = NegativeSampler.within(self.rows.user, self.rows.item, scale.items)
         self.batches = Batches(self.rows, sampler, batch_size=BATCH, generator=self.generator)
-        self.mf = MF(n_users=scale.users, n_items=scale.items, embedding_size=SIZE, init_std=0.1)
+        self.mf = MF(
+            vocabulary=Vocabulary.of(n_users=scale.users, n_items=scale.items), embedding_size=SIZE, init_std=0.1
+        )
         self.adam = DenseAdam(list(self.mf.parameters()), learning_rate=0.01)
 
     def fit(self, epochs: int) -> None:
@@ -154,7 +157,7 @@ def figures(mf: MF, test: TestSet) -> list[Row]:
 
 
 def model(scale: Scale) -> MF:
-    return MF(n_users=scale.users, n_items=scale.items, embedding_size=SIZE, init_std=0.1)
+    return MF(vocabulary=Vocabulary.of(n_users=scale.users, n_items=scale.items), embedding_size=SIZE, init_std=0.1)
 
 
 def interactions(scale: Scale, rows: int = ROWS, seed: int = 0) -> Interactions:

@@ -24,6 +24,7 @@ from recretrain.backbones.softmax import cross_entropy, distillation
 from recretrain.backbones.tables import DenseAdam
 from recretrain.configuration.compose import conf_dir
 from recretrain.data.stream import Questions
+from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
 from recretrain.engine.runner import _device as device_named
 from recretrain.engine.seeds import seed_task
@@ -41,7 +42,7 @@ def elsewhere():
 
 
 def mf() -> MF:
-    return MF(n_users=20, n_items=30, embedding_size=8, init_std=0.1)
+    return MF(vocabulary=Vocabulary.of(n_users=20, n_items=30), embedding_size=8, init_std=0.1)
 
 
 def triples() -> tuple[torch.Tensor, ...]:
@@ -88,7 +89,10 @@ def test_scores_are_made_where_the_model_is(elsewhere):
     sampled = Questions(user, torch.zeros(5, 9, dtype=torch.long), None)
 
     assert mf().score(sampled).device == OTHER
-    assert MF(n_users=20, n_items=3000, embedding_size=8, init_std=0.1).score(sampled).device == OTHER
+    assert (
+        MF(vocabulary=Vocabulary.of(n_users=20, n_items=3000), embedding_size=8, init_std=0.1).score(sampled).device
+        == OTHER
+    )
 
 
 def test_a_tensor_left_on_the_cpu_is_found():
@@ -101,7 +105,12 @@ def test_a_tensor_left_on_the_cpu_is_found():
         objective.training_step(tuple(torch.zeros(6, dtype=torch.long) for _ in range(3)), 0)
 
 
-SIZES: dict[str, Any] = {"n_users": 20, "n_items": 30, "embedding_size": 8, "longest": 6, "dropout": 0.1}
+SIZES: dict[str, Any] = {
+    "vocabulary": Vocabulary.of(n_users=20, n_items=30),
+    "embedding_size": 8,
+    "longest": 6,
+    "dropout": 0.1,
+}
 SEQUENCE: dict[str, Callable[[], SequenceBackbone]] = {
     "ader_sasrec": lambda: AderSASRec(**SIZES, blocks=2),
     "sasrec": lambda: SASRec(**SIZES, blocks=2, heads=2),

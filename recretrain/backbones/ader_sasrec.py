@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.tables import take
+from recretrain.data.vocabulary import Vocabulary
 
 _MASKED = -(2.0**32) + 1  # the released code's score of a key that must not be seen
 
@@ -18,12 +19,12 @@ class AderSASRec(SequenceBackbone):
     """Spec (c). One head, item table tied with the scores, one representation a history: that of its last item."""
 
     def __init__(
-        self, *, n_users: int, n_items: int, embedding_size: int, blocks: int, longest: int, dropout: float
+        self, *, vocabulary: Vocabulary, embedding_size: int, blocks: int, longest: int, dropout: float
     ) -> None:
         super().__init__()
         self.longest = longest
         self.dropout = dropout
-        self.item = nn.Parameter(torch.empty(n_items, embedding_size))
+        self.item = nn.Parameter(torch.empty(vocabulary.n_items, embedding_size))
         self.position = nn.Parameter(torch.empty(longest, embedding_size))  # the last row is the newest item's
         self.blocks = nn.ModuleList(Block(embedding_size, dropout) for _ in range(blocks))
         self.norm = LayerNorm(embedding_size)

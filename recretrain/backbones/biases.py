@@ -6,17 +6,18 @@ import torch
 from torch import Tensor
 
 from recretrain.backbones.content import RatingBackbone
+from recretrain.data.vocabulary import Vocabulary
 
 
 class Biases(RatingBackbone):
     """The user's part is not kept: whoever asks gives it with the question."""
 
-    def __init__(self, *, n_users: int, n_items: int) -> None:
+    def __init__(self, *, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.mean: Tensor
         self.item: Tensor
         self.register_buffer("mean", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("item", torch.zeros(n_items, dtype=torch.float64))
+        self.register_buffer("item", torch.zeros(vocabulary.n_items, dtype=torch.float64))
 
     @property
     def device(self) -> torch.device:

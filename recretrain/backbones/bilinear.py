@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from recretrain.backbones.content import FieldTables, RatingBackbone
-from recretrain.data.fields import Fields
+from recretrain.backbones.content import FieldTables, RatingBackbone, fields_of
+from recretrain.data.vocabulary import Vocabulary
 
 
 class Bilinear(RatingBackbone):
@@ -15,10 +15,9 @@ class Bilinear(RatingBackbone):
     MeLU's paper names neither rank nor regularisation of its PPR; the full W has 35 million weights (spec e).
     """
 
-    def __init__(self, *, n_users: int, n_items: int, fields: Fields, rank: int, init_std: float) -> None:
+    def __init__(self, *, vocabulary: Vocabulary, rank: int, init_std: float) -> None:
         super().__init__()
-        if not fields.item or not fields.user:
-            raise ValueError("these data have no fields of users and items; use data=movielens or data=bookcrossing")
+        fields = fields_of(vocabulary)
         self.rank = rank
         self._init_std = init_std
         self.user = FieldTables(fields.user, rank, reserve=False)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.tables import take
+from recretrain.data.vocabulary import Vocabulary
 
 
 class Caser(SequenceBackbone):
@@ -18,8 +19,7 @@ class Caser(SequenceBackbone):
     def __init__(
         self,
         *,
-        n_users: int,
-        n_items: int,
+        vocabulary: Vocabulary,
         embedding_size: int,
         horizontal: int,
         vertical: int,
@@ -30,9 +30,9 @@ class Caser(SequenceBackbone):
         super().__init__()
         self.longest = longest
         self.dropout = dropout
-        self.item = nn.Parameter(torch.empty(n_items, embedding_size))
-        self.user = nn.Parameter(torch.empty(n_users, embedding_size)) if users else None
-        self.output = nn.Parameter(torch.empty(n_items, (2 if users else 1) * embedding_size + 1))
+        self.item = nn.Parameter(torch.empty(vocabulary.n_items, embedding_size))
+        self.user = nn.Parameter(torch.empty(vocabulary.n_users, embedding_size)) if users else None
+        self.output = nn.Parameter(torch.empty(vocabulary.n_items, (2 if users else 1) * embedding_size + 1))
         heights = range(1, longest + 1)
         self.horizontal = nn.ModuleList(nn.Conv1d(embedding_size, horizontal, height) for height in heights)
         self.vertical = nn.Conv1d(longest, vertical, 1)  # a weighted sum of the items for each filter

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from recretrain.backbones.base import Backbone
 from recretrain.data.fields import Field, Fields
 from recretrain.data.stream import Questions
+from recretrain.data.vocabulary import Vocabulary
 from recretrain.errors import DataError
 
 Layers = list[
@@ -100,22 +101,27 @@ class RatingBackbone(Backbone):
         return self.predict(questions.user, questions.candidates)
 
 
+def fields_of(vocabulary: Vocabulary) -> Fields:
+    """The fields of a vocabulary that has some of users and some of items."""
+    fields = vocabulary.fields
+    if not fields.item or not fields.user:
+        raise DataError("these data have no fields of users and items; use data=movielens or data=bookcrossing")
+    return fields
+
+
 class ContentNet(RatingBackbone):
     """MeLU's network (spec c): [item | user] -> hidden layers with ReLU -> a rating. Theta1: tables, Theta2: layers."""
 
     def __init__(
         self,
         *,
-        n_users: int,
-        n_items: int,
-        fields: Fields,
+        vocabulary: Vocabulary,
         embedding_size: int,
         hidden: Sequence[int],
         reserve_unseen: bool,
     ) -> None:
         super().__init__()
-        if not fields.item or not fields.user:
-            raise ValueError("these data have no fields of users and items; use data=movielens or data=bookcrossing")
+        fields = fields_of(vocabulary)
         self.item = FieldTables(fields.item, embedding_size, reserve=reserve_unseen)
         self.user = FieldTables(fields.user, embedding_size, reserve=reserve_unseen)
         sizes = [embedding_size * (len(fields.item) + len(fields.user)), *hidden, 1]

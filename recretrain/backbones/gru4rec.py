@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.tables import take
+from recretrain.data.vocabulary import Vocabulary
 
 
 class GRU4Rec(SequenceBackbone):
@@ -19,8 +20,7 @@ class GRU4Rec(SequenceBackbone):
     def __init__(
         self,
         *,
-        n_users: int,
-        n_items: int,
+        vocabulary: Vocabulary,
         embedding_size: int,
         hidden_size: int,
         layers: int,
@@ -31,11 +31,11 @@ class GRU4Rec(SequenceBackbone):
         super().__init__()
         self.longest = longest
         self.dropout = dropout
-        self.item = nn.Parameter(torch.empty(n_items, embedding_size))
+        self.item = nn.Parameter(torch.empty(vocabulary.n_items, embedding_size))
         self.gru = nn.GRU(embedding_size, hidden_size, layers, batch_first=True)
         needs_linear = tied and hidden_size != embedding_size
         self.narrow = nn.Linear(hidden_size, embedding_size) if needs_linear else nn.Identity()
-        self.scored = None if tied else nn.Parameter(torch.empty(n_items, hidden_size))
+        self.scored = None if tied else nn.Parameter(torch.empty(vocabulary.n_items, hidden_size))
         self.draw(None)
 
     @property

@@ -7,13 +7,14 @@ from torch import Tensor
 
 from recretrain.backbones.base import Backbone
 from recretrain.data.stream import Questions
+from recretrain.data.vocabulary import Vocabulary
 
 
 class ItemScores(Backbone):
-    def __init__(self, *, n_users: int, n_items: int) -> None:
+    def __init__(self, *, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.scores: Tensor
-        self.register_buffer("scores", torch.zeros(n_items, dtype=torch.float64))
+        self.register_buffer("scores", torch.zeros(vocabulary.n_items, dtype=torch.float64))
 
     @property
     def device(self) -> torch.device:

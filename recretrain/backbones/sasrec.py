@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.tables import take
+from recretrain.data.vocabulary import Vocabulary
 
 _EPSILON = 1e-8
 
@@ -28,14 +29,14 @@ class SASRec(SequenceBackbone):
     """The item table is tied with the scores; the last block computes the last position alone."""
 
     def __init__(
-        self, *, n_users: int, n_items: int, embedding_size: int, blocks: int, heads: int, longest: int, dropout: float
+        self, *, vocabulary: Vocabulary, embedding_size: int, blocks: int, heads: int, longest: int, dropout: float
     ) -> None:
         super().__init__()
         if embedding_size % heads:
             raise ValueError(f"backbone.heads={heads} must divide backbone.embedding_size={embedding_size}")
         self.longest = longest
         self.dropout = dropout
-        self.item = nn.Parameter(torch.empty(n_items, embedding_size))
+        self.item = nn.Parameter(torch.empty(vocabulary.n_items, embedding_size))
         self.position = nn.Parameter(torch.empty(longest, embedding_size))  # the last row is the newest item's
         self.blocks = nn.ModuleList(Block(embedding_size, heads, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(embedding_size, eps=_EPSILON)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from recretrain.backbones.content import ContentNet, FieldTables, RatingBackbone
-from recretrain.data.fields import Fields
+from recretrain.data.vocabulary import Vocabulary
 
 
 class WideDeep(RatingBackbone):
@@ -16,20 +16,13 @@ class WideDeep(RatingBackbone):
     here it weighs every value of every field, without crosses.
     """
 
-    def __init__(
-        self, *, n_users: int, n_items: int, fields: Fields, embedding_size: int, hidden: Sequence[int]
-    ) -> None:
+    def __init__(self, *, vocabulary: Vocabulary, embedding_size: int, hidden: Sequence[int]) -> None:
         super().__init__()
         self.deep = ContentNet(
-            n_users=n_users,
-            n_items=n_items,
-            fields=fields,
-            embedding_size=embedding_size,
-            hidden=hidden,
-            reserve_unseen=False,
+            vocabulary=vocabulary, embedding_size=embedding_size, hidden=hidden, reserve_unseen=False
         )
-        self.wide_item = FieldTables(fields.item, 1, reserve=False)
-        self.wide_user = FieldTables(fields.user, 1, reserve=False)
+        self.wide_item = FieldTables(vocabulary.fields.item, 1, reserve=False)
+        self.wide_user = FieldTables(vocabulary.fields.user, 1, reserve=False)
         self.draw(None)
 
     @torch.no_grad()

@@ -14,9 +14,7 @@ from recretrain.errors import ConfigError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-ENGINE_GIVEN = frozenset(
-    {"backbone", "n_users", "n_items", "fields"}
-)  # constructor arguments that the engine passes, and conf/ does not
+ENGINE_GIVEN = frozenset({"backbone", "vocabulary"})  # constructor arguments that the engine passes, and conf/ does not
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
 
 

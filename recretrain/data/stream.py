@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from recretrain.data.fields import Fields, read_fields
+from recretrain.data.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -179,9 +179,9 @@ class Stream:
         return bool(self.card["source"] == "synthetic")
 
     @cached_property
-    def fields(self) -> Fields:
-        """What is known of users and items beside their rows."""
-        return read_fields(self.folder)
+    def vocabulary(self) -> Vocabulary:
+        """All that a backbone may know of the users and items of the stream."""
+        return Vocabulary.read(self.folder)
 
     def __len__(self) -> int:
         return len(self.card["periods"])

@@ -22,7 +22,6 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from recretrain.configuration.compose import digest, run_folder
-from recretrain.configuration.signatures import constructor_parameters
 from recretrain.data.schedule import Schedule, Task
 from recretrain.data.stream import Stream
 from recretrain.engine.costs import Meter
@@ -184,7 +183,7 @@ def open_stream(config: DictConfig, schedule: Schedule, evaluator: Evaluator) ->
 def build_method(config: DictConfig, stream: Stream, machine: Machine) -> RetrainMethod:
     """Backbone and method with their first weights, on the machine's device."""
     seed_task(machine.seed, BUILD, machine.device)
-    backbone = build(config.backbone, "backbone", **given(config, stream)).to(machine.device)
+    backbone = build(config.backbone, "backbone", **given(stream)).to(machine.device)
     _check_backbone(config, backbone)
     method = build(config.method, "method", backbone=backbone)
     if not isinstance(method, RetrainMethod):
@@ -192,11 +191,9 @@ def build_method(config: DictConfig, stream: Stream, machine: Machine) -> Retrai
     return method
 
 
-def given(config: DictConfig, stream: Stream) -> dict[str, Any]:
-    """What of the stream the backbone's constructor asks for."""
-    asked = constructor_parameters(config.backbone._target_)
-    known = {"n_users": stream.n_users, "n_items": stream.n_items}
-    return known | ({"fields": stream.fields} if "fields" in asked else {})
+def given(stream: Stream) -> dict[str, Any]:
+    """The arguments of a backbone's constructor that conf/ does not have."""
+    return {"vocabulary": stream.vocabulary}
 
 
 def _check_backbone(config: DictConfig, backbone: Any) -> None:

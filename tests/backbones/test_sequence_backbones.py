@@ -21,6 +21,7 @@ from recretrain.backbones.softmax import cross_entropy
 from recretrain.backbones.tables import TensorFlowAdam
 from recretrain.configuration.compose import conf_dir
 from recretrain.data.stream import Questions
+from recretrain.data.vocabulary import Vocabulary
 
 ITEMS, KNOWN, LONGEST, SIZE, USERS = 30, 25, 6, 8, 3
 SAME = {"atol": 1e-5, "rtol": 1e-5}
@@ -29,14 +30,17 @@ Make = Callable[..., SequenceBackbone]
 
 def ader_sasrec(dropout: float = 0.0, n_items: int = ITEMS) -> AderSASRec:
     return AderSASRec(
-        n_users=USERS, n_items=n_items, embedding_size=SIZE, blocks=2, longest=LONGEST, dropout=dropout
+        vocabulary=Vocabulary.of(n_users=USERS, n_items=n_items),
+        embedding_size=SIZE,
+        blocks=2,
+        longest=LONGEST,
+        dropout=dropout,
     ).eval()
 
 
 def sasrec(dropout: float = 0.0, n_items: int = ITEMS, heads: int = 1, blocks: int = 2) -> SASRec:
     return SASRec(
-        n_users=USERS,
-        n_items=n_items,
+        vocabulary=Vocabulary.of(n_users=USERS, n_items=n_items),
         embedding_size=SIZE,
         blocks=blocks,
         heads=heads,
@@ -53,8 +57,7 @@ def gru4rec(
     dropout: float = 0.0, n_items: int = ITEMS, tied: bool = True, hidden: int = SIZE, layers: int = 1
 ) -> GRU4Rec:
     return GRU4Rec(
-        n_users=USERS,
-        n_items=n_items,
+        vocabulary=Vocabulary.of(n_users=USERS, n_items=n_items),
         embedding_size=SIZE,
         hidden_size=hidden,
         layers=layers,
@@ -74,8 +77,7 @@ def untied_gru4rec(dropout: float = 0.0, n_items: int = ITEMS) -> GRU4Rec:
 
 def caser(dropout: float = 0.0, n_items: int = ITEMS, users: bool = True) -> Caser:
     return Caser(
-        n_users=USERS,
-        n_items=n_items,
+        vocabulary=Vocabulary.of(n_users=USERS, n_items=n_items),
         embedding_size=SIZE,
         horizontal=6,  # of fewer, all of a height may be dead
         vertical=2,

@@ -97,7 +97,7 @@ def maker(name: str, *more: str, **changes: Any) -> Make:
 
     def make(stream: Stream) -> RetrainMethod:
         seed_task(0, BUILD, CPU)
-        backbone = build(config.backbone, "backbone", **given(config, stream))
+        backbone = build(config.backbone, "backbone", **given(stream))
         method = build(config.method, "method", backbone=backbone)
         assert isinstance(method, RetrainMethod)
         return method

@@ -12,6 +12,7 @@ from recretrain.backbones.tables import DenseAdam
 from recretrain.data.batches import Batches
 from recretrain.data.negatives import NegativeSampler
 from recretrain.data.stream import Interactions
+from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
 from recretrain.methods.objectives import LogLoss
 
@@ -28,7 +29,7 @@ class Run:
         item = torch.randint(ITEMS, (ROWS,), generator=self.generator)
         sampler = NegativeSampler.within(user, item, ITEMS)
         self.batches = Batches(Interactions(user, item), sampler, batch_size=5, generator=self.generator)
-        self.mf = MF(n_users=USERS, n_items=ITEMS, embedding_size=4, init_std=0.1)
+        self.mf = MF(vocabulary=Vocabulary.of(n_users=USERS, n_items=ITEMS), embedding_size=4, init_std=0.1)
         self.mf.draw(self.generator)
         self.adam = DenseAdam(list(self.mf.parameters()), learning_rate=0.01)
 

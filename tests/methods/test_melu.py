@@ -9,6 +9,7 @@ from recretrain.backbones.content import ContentNet
 from recretrain.data.batches import Columns
 from recretrain.data.fields import Fields
 from recretrain.data.stream import Questions
+from recretrain.data.vocabulary import Vocabulary
 from recretrain.methods.melu import columns_of
 
 
@@ -110,7 +111,8 @@ def test_answers_may_take_another_number_of_steps_than_training(tmp_path):
 
 def test_a_value_that_was_never_trained_reads_the_reserved_row():
     made = Fields(user=fields(8, "age"), item=fields(8, "genre"))
-    net = ContentNet(n_users=8, n_items=8, fields=made, embedding_size=3, hidden=[4], reserve_unseen=True)
+    vocabulary = Vocabulary.of(n_users=8, n_items=8, fields=made)
+    net = ContentNet(vocabulary=vocabulary, embedding_size=3, hidden=[4], reserve_unseen=True)
     items = torch.arange(8)
     unknown = net.item(items)
 

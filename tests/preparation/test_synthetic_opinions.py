@@ -72,7 +72,7 @@ def agreement(stream: Stream) -> float:
     user, item = (torch.cat([getattr(p, kind) for p in parts]) for kind in ("user", "item"))
     rating = torch.cat([p.other["rating"] for p in parts]).double()
     residual = rating - _mean_by(item, rating)[item]
-    group = next(f for f in stream.fields.item if f.name in ("genre", "author")).values[item, 0]
+    group = next(f for f in stream.vocabulary.fields.item if f.name in ("genre", "author")).values[item, 0]
     like = user * 1000 + group
     half = torch.rand(len(user), generator=torch.Generator().manual_seed(0)) < 0.5
     support = _mean_by(like[half], residual[half], size=int(like.max()) + 1)[like[~half]]

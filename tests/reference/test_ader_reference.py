@@ -14,6 +14,7 @@ from recretrain.backbones.ader_sasrec import AderSASRec
 from recretrain.backbones.tables import TensorFlowAdam
 from recretrain.data.prefixes import Prefixes
 from recretrain.data.stream import TestSet
+from recretrain.data.vocabulary import Vocabulary
 from recretrain.evaluation.evaluator import half_ranks
 from recretrain.evaluation.metrics import mrr, recall
 from recretrain.methods.ader import adaptive, distilled, replayed
@@ -64,7 +65,9 @@ def as_ours(name: str, value: Tensor) -> Tensor:
 
 
 def model() -> AderSASRec:
-    made = AderSASRec(n_users=1, n_items=60, embedding_size=16, blocks=2, longest=10, dropout=0.0)
+    made = AderSASRec(
+        vocabulary=Vocabulary.of(n_users=1, n_items=60), embedding_size=16, blocks=2, longest=10, dropout=0.0
+    )
     made.load_state_dict({place_of(name): as_ours(name, array(f"param.{name}")) for name in golden_names()})
     return made.eval()
 

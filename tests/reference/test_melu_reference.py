@@ -12,6 +12,7 @@ from torch import Tensor
 from recretrain.backbones.content import ContentNet
 from recretrain.backbones.tables import DenseAdam
 from recretrain.data.fields import Field, Fields
+from recretrain.data.vocabulary import Vocabulary
 from recretrain.methods.melu import MeLU
 from recretrain.methods.parts.evidence import evidence, gradient_norms
 
@@ -61,7 +62,8 @@ def indices(block: Tensor) -> Tensor:
 
 
 def net() -> ContentNet:
-    made = ContentNet(n_users=4, n_items=14, fields=fields(), embedding_size=8, hidden=[12, 10], reserve_unseen=False)
+    vocabulary = Vocabulary.of(n_users=4, n_items=14, fields=fields())
+    made = ContentNet(vocabulary=vocabulary, embedding_size=8, hidden=[12, 10], reserve_unseen=False)
     weights = {place_of(name): as_ours(name, array(f"param.{name}")) for name in names()}
     assert weights.keys() == dict(made.named_parameters()).keys()
     made.load_state_dict(weights, strict=False)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from recretrain.backbones.mf import MF
 from recretrain.backbones.tables import DenseAdam
 from recretrain.data.stream import Questions, TestSet
+from recretrain.data.vocabulary import Vocabulary
 from recretrain.evaluation.evaluator import half_ranks
 from recretrain.evaluation.metrics import ndcg, recall
 from recretrain.methods.parts.transfer import Transfer
@@ -43,7 +44,7 @@ def transfer(golden: dict[str, Tensor]) -> nn.ModuleDict:
 
 @pytest.fixture
 def mf(golden: dict[str, Tensor]) -> MF:
-    backbone = MF(n_users=20, n_items=30, embedding_size=8, init_std=1.0)
+    backbone = MF(vocabulary=Vocabulary.of(n_users=20, n_items=30), embedding_size=8, init_std=1.0)
     backbone.load_state_dict(rows(golden, "what"))
     return backbone
 
@@ -133,7 +134,7 @@ def test_a_transfer_step_follows_the_released_loss_gradients_and_weights(golden,
 
 
 def test_metrics_equal_the_released_ones(golden):
-    mf = MF(n_users=20, n_items=30, embedding_size=8, init_std=1.0)
+    mf = MF(vocabulary=Vocabulary.of(n_users=20, n_items=30), embedding_size=8, init_std=1.0)
     mf.load_state_dict({table: golden[f"eval_{table}"] for table in TABLES})
     questions = golden["eval_rows"]
     test = TestSet(0, questions[:, 0], questions[:, 1], candidates=questions[:, 2:])
@@ -159,7 +160,7 @@ def test_the_detached_product_passes_no_gradient_and_the_other_option_does():
 
 def test_scores_by_one_product_over_all_items_and_by_gathered_rows_agree():
     torch.manual_seed(0)
-    few, many = (MF(n_users=5, n_items=n, embedding_size=8, init_std=1.0) for n in (40, 400))
+    few, many = (MF(vocabulary=Vocabulary.of(n_users=5, n_items=n), embedding_size=8, init_std=1.0) for n in (40, 400))
     many.load_state_dict({"user": few.user.data, "item": torch.cat([few.item.data, torch.randn(360, 8)])})
     questions = Questions(torch.arange(5), torch.randint(40, (5, 10)), None)
 

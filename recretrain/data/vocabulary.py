@@ -1,0 +1,75 @@
+"""A vocabulary is the users and items of a whole stream, by number: all that the constructor of a backbone is given."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from recretrain.data.fields import Fields, read_fields
+
+ONE_SPACE = ("items",)
+
+
+class Vocabulary:
+    """Ids 0..n-1 of users and of items, fixed for the stream; every item belongs to one space.
+
+    What costs more to read than two numbers is a cached property, read when it is first asked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_users: int,
+        n_items: int,
+        spaces: tuple[str, ...] = ONE_SPACE,
+        item_space: Tensor | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """`item_space`: index into `spaces` of every item, [n_items] int64; without it all are of the first one.
+        `folder` holds the prepared data that the lazy members are read from.
+        """
+        self.n_users = n_users
+        self.n_items = n_items
+        self.spaces = spaces
+        self.item_space = torch.zeros(n_items, dtype=torch.int64) if item_space is None else item_space
+        self._folder = folder
+
+    @classmethod
+    def read(cls, folder: Path) -> Vocabulary:
+        """The vocabulary of a prepared folder (layout: docs/contracts.md)."""
+        card = json.loads((folder / "stream.json").read_text())
+        spaces = tuple(card.get("spaces", ONE_SPACE))
+        item_space = _column(folder / "items.parquet", "space") if len(spaces) > 1 else None
+        return cls(
+            n_users=card["n_users"], n_items=card["n_items"], spaces=spaces, item_space=item_space, folder=folder
+        )
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        n_users: int,
+        n_items: int,
+        fields: Fields | None = None,
+        spaces: tuple[str, ...] = ONE_SPACE,
+        item_space: Tensor | None = None,
+    ) -> Vocabulary:
+        """A vocabulary without a folder, for tests and notebooks."""
+        made = cls(n_users=n_users, n_items=n_items, spaces=spaces, item_space=item_space)
+        if fields is not None:
+            made.fields = fields
+        return made
+
+    @cached_property
+    def fields(self) -> Fields:
+        """Facts about users and items beside their rows; without any where the source brings none."""
+        return Fields(user=[], item=[]) if self._folder is None else read_fields(self._folder)
+
+
+def _column(path: Path, name: str) -> Tensor:
+    return torch.from_numpy(pq.read_table(path, columns=[name]).column(name).to_numpy().astype("int64"))
