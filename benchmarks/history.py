@@ -92,7 +92,7 @@ def costs(overrides: Sequence[str], folder: Path) -> list[Cost]:
     """Of every update from the third on: the warm-up is longer, and SML's first period has no yesterday."""
     config, _ = compose([*STREAM, *overrides, f"paths.cache={folder}", f"paths.data={folder}"])
     schedule: Schedule = build(config.schedule, "schedule")
-    stream = open_stream(config, schedule, build(config.eval, "eval"))
+    stream = open_stream(config, build(config.eval, "eval"))
     for period in range(1, len(stream)):
         stream.questions(period)  # candidates are drawn once for all runs, as evaluation does
     method = build_method(config, stream, Machine(CPU, 1, "32-true", 0))

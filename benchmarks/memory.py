@@ -42,12 +42,14 @@ def generate(folder: Path) -> float:
 
 
 def prepare(folder: Path) -> float:
+    from dataclasses import replace
+
     from recretrain.configuration.compose import conf_dir
     from recretrain.preparation.cut import ByCount
     from recretrain.preparation.prepare import load_source, prepare
 
     source = load_source(conf_dir() / "data" / "yelp.yaml", source="raw", path=str(folder))
-    prepare(source, ByCount(periods=PERIODS), data_root=folder, cache=folder / "prepared")
+    prepare(replace(source, cut=ByCount(periods=PERIODS)), data_root=folder, cache=folder / "prepared")
     return peak_mb()
 
 

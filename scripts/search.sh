@@ -36,7 +36,7 @@ yelp "${start[@]}" method=sml method.loops=10
 yelp "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.fresh_reg=1e-4
 
 # yelp2019 in 12 months ----------------------------------------------------------------------------------------------
-months() { run data=yelp2019 schedule=months schedule.last_test=7 "$@"; }
+months() { run data=yelp2019 schedule=months cut@data.cut=months schedule.last_test=7 "$@"; }
 months method=popularity method.decay=1,0.9,0.7,0.5
 months "${start[@]}" method=frozen
 months "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=5,10 method.learning_rate=0.001
@@ -45,7 +45,7 @@ months "${start[@]}" method=spmf method.batch_size=64 method.epochs=5,10 method.
 months "${start[@]}" method=full_retrain method.batch_size=1024 method.epochs=5,10 method.reg=1e-4
 months "${start[@]}" method=sml method.loops=5
 months "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own method.transfer_learning_rate=0.003
-run data=yelp2019 schedule=months schedule.last_test=6 "${start[@]}" method=sml method.loops=15 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.transfer_weight_decay=0
+run data=yelp2019 schedule=months cut@data.cut=months schedule.last_test=6 "${start[@]}" method=sml method.loops=15 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.transfer_weight_decay=0
 
 # globo in 48 slots --------------------------------------------------------------------------------------------------
 globo() { run data=globo schedule=globo_slots schedule.last_test=39 "$@"; }

@@ -20,7 +20,7 @@ FLOORS = (  # a room may import from itself and from the floors below it
     {"commands", "testing"},
     {"__main__"},
 )
-MAY_ALSO: dict[str, set[str]] = {"data": {"preparation"}}
+MAY_ALSO: dict[str, set[str]] = {}
 MAY_NOT = {  # however low the other stands
     "report": {"data", "configuration"},
     "data": {"configuration"},

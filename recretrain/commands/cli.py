@@ -190,7 +190,7 @@ def _add_data(verb: argparse.ArgumentParser) -> None:
         if name == "synth":
             action.add_argument("folder", type=Path, help="where to write the files")
         action.add_argument(
-            "overrides", nargs="*", metavar="key=value", help="as for run: data=yelp schedule=months ..."
+            "overrides", nargs="*", metavar="key=value", help="as for run: data=yelp data.cut.periods=20 ..."
         )
 
 

@@ -54,15 +54,12 @@ def generated(folder: Path, overrides: Sequence[str]) -> str:
 
 
 def _folder(overrides: Sequence[str]) -> Path:
-    from hydra.utils import instantiate
-
     from recretrain.configuration.signatures import check
     from recretrain.preparation.prepare import prepare
 
     config, _ = compose(overrides)
     check(config)
-    cut = instantiate(config.schedule.cut)
-    return prepare(_source(config), cut, data_root=Path(config.paths.data), cache=Path(config.paths.cache))
+    return prepare(_source(config), data_root=Path(config.paths.data), cache=Path(config.paths.cache))
 
 
 def _source(config: DictConfig) -> Any:

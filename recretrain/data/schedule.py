@@ -13,7 +13,6 @@ from torch import Tensor
 from recretrain.data.prefixes import PAD
 from recretrain.data.stream import Past, Period, Stream, TestSet, concatenate
 from recretrain.errors import DataError
-from recretrain.preparation.cut import Cut
 
 OnRead = Callable[[str, int], None]
 
@@ -29,8 +28,6 @@ class Task:
 
 
 class Schedule(Protocol):
-    cut: Cut
-
     def tasks(self, stream: Stream, on_read: OnRead) -> Sequence[Callable[[], Task]]:
         """The tasks in order, each made when its turn comes; every row a task reads is told to `on_read`."""
 
@@ -47,9 +44,8 @@ class NextPeriod:
     """
 
     def __init__(
-        self, *, cut: Cut, start: int, first_test: int, choosing: int, warm_up: str | int, last_test: int | None
+        self, *, start: int, first_test: int, choosing: int, warm_up: str | int, last_test: int | None
     ) -> None:
-        self.cut = cut
         self.start = start
         self.first_test = first_test
         self.choosing = choosing
@@ -135,8 +131,7 @@ class States:
     error: its questions are among what is learned from.
     """
 
-    def __init__(self, *, cut: Cut, learned: int) -> None:
-        self.cut = cut
+    def __init__(self, *, learned: int) -> None:
         self.learned = learned
 
     def tasks(self, stream: Stream, on_read: OnRead) -> Sequence[Callable[[], Task]]:

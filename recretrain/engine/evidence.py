@@ -33,7 +33,7 @@ def candidates(folder: Path, *, top: int, least_error: float, norm: str) -> list
     """The best of a MeLU run, also written to `evidence.csv` in its folder; pairs are the supports it learned from."""
     config = _config(folder)  # before the store, which would make the folder of a misspelt name
     store, machine, schedule = RunStore(folder), Machine.of(config), build(config.schedule, "schedule")
-    stream = open_stream(config, schedule, build(config.eval, "eval"))
+    stream = open_stream(config, build(config.eval, "eval"))
     method = build_method(config, stream, machine)
     if not isinstance(method.backbone, ContentNet):
         raise ConfigError(f"{folder} is a run of {type(method).__name__}; evidence candidates are MeLU's")

@@ -56,7 +56,7 @@ def _run(config: DictConfig, choices: Mapping[str, str], overrides: Sequence[str
     machine = Machine.of(config)
     schedule: Schedule = build(config.schedule, "schedule")
     evaluator: Evaluator = build(config.eval, "eval")
-    stream = open_stream(config, schedule, evaluator)
+    stream = open_stream(config, evaluator)
     card = _card(config, choices, overrides, machine, stream, schedule)
     _check_same_data(store, card)
     store.write_text("config.yaml", OmegaConf.to_yaml(config, resolve=True))
@@ -173,10 +173,10 @@ def _summary(rows: list[Row]) -> str:
     return f"answered {rows[0].period} ({rows[0].test}, n={figures[0].n}): {shown}"
 
 
-def open_stream(config: DictConfig, schedule: Schedule, evaluator: Evaluator) -> Stream:
+def open_stream(config: DictConfig, evaluator: Evaluator) -> Stream:
     """Prepare what is missing, and open it."""
     source = build(config.data, "data")
-    folder = prepare(source, schedule.cut, data_root=Path(config.paths.data), cache=Path(config.paths.cache))
+    folder = prepare(source, data_root=Path(config.paths.data), cache=Path(config.paths.cache))
     return Stream(folder, evaluator.asked)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 
@@ -16,7 +17,7 @@ def content_of(file: Path, remembered: Path) -> str:
         with file.open("rb") as opened:
             content = hashlib.file_digest(opened, "sha256").hexdigest()
         remembered.mkdir(parents=True, exist_ok=True)
-        aside = remembered / f"{name}.{os.getpid()}"
-        aside.write_text(content)
-        os.replace(aside, note)
+        with tempfile.NamedTemporaryFile("w", dir=remembered, delete=False) as aside:  # two may ask at once
+            aside.write(content)
+        os.replace(aside.name, note)
     return note.read_text()

@@ -74,7 +74,7 @@ class ByCount(Cut):
         if timeline.rows < self.periods:
             raise DataError(
                 f"only {timeline.rows} interactions for {self.periods} periods; "
-                f"lower schedule.cut.periods or loosen the filters of data"
+                f"lower data.cut.periods or loosen the filters of data"
             )
         borders = [timeline.rows * p // self.periods for p in range(self.periods + 1)]
         return [Slice(str(p), start, stop) for p, (start, stop) in enumerate(pairwise(borders))]
@@ -91,11 +91,11 @@ class ByCalendar(Cut):
     def __post_init__(self) -> None:
         object.__setattr__(self, "hours", tuple(self.hours))
         if self.every not in ("month", "week", "day"):
-            raise DataError(f"schedule.cut.every is {self.every!r}; it may be month, week or day")
+            raise DataError(f"data.cut.every is {self.every!r}; it may be month, week or day")
         if self.every != "day" and self.hours != (0,):
-            raise DataError(f"schedule.cut.hours cuts days; with every: {self.every} it must be [0], not {self.hours}")
+            raise DataError(f"data.cut.hours cuts days; with every: {self.every} it must be [0], not {self.hours}")
         if not self.hours or any(a >= b for a, b in pairwise((-1, *self.hours, 24))):
-            raise DataError(f"schedule.cut.hours is {self.hours}; give rising hours between 0 and 23")
+            raise DataError(f"data.cut.hours is {self.hours}; give rising hours between 0 and 23")
 
     def slices(self, timeline: Timeline) -> list[Slice]:
         slots = self._slots(timeline.first, timeline.last)
@@ -104,14 +104,14 @@ class ByCalendar(Cut):
         for index, cut in enumerate(slices):
             if cut.start == cut.stop:
                 raise DataError(
-                    f"period {index} ({cut.name}) has no interactions; cut more coarsely (schedule.cut.every, now "
-                    f"{self.every}; schedule.cut.hours, now {list(self.hours)}) or by count"
+                    f"period {index} ({cut.name}) has no interactions; cut more coarsely (data.cut.every, now "
+                    f"{self.every}; data.cut.hours, now {list(self.hours)}) or by count"
                 )
         return slices
 
     def _slots(self, first: float, last: float) -> list[tuple[str, float]]:
         """Name and start of each slot from the one that holds `first` to the one that holds `last`."""
-        zone = zone_named(self.time_zone, "schedule.cut.time_zone")
+        zone = zone_named(self.time_zone, "data.cut.time_zone")
         day = datetime.fromtimestamp(first, zone).date() - timedelta(days=1)
         slots: list[tuple[str, float]] = []
         for local in self._starts(day):
@@ -191,11 +191,11 @@ def _up_to(ends: Sequence[float], timeline: Timeline, periods: int, days: int) -
         if start == stop:
             raise DataError(
                 f"period {index} (up to {datetime.fromtimestamp(ends[index], UTC):%Y-%m-%d %H:%M}) has no "
-                f"interactions; lower schedule.cut.periods (now {periods}) or change schedule.cut.days (now {days})"
+                f"interactions; lower data.cut.periods (now {periods}) or change data.cut.days (now {days})"
             )
     return [Slice(str(index), start, stop) for index, (start, stop) in enumerate(pairwise(borders))]
 
 
 def _at_least_one(option: str, value: int) -> None:
     if value < 1:
-        raise DataError(f"schedule.cut.{option} is {value}; it must be at least 1")
+        raise DataError(f"data.cut.{option} is {value}; it must be at least 1")

@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 Count: TypeAlias = dict[str, str | int]
 
 
-def build(source: Source, cut: Cut, files: Sequence[Path], folder: Path, card: dict[str, Any]) -> None:
+def build(source: Source, files: Sequence[Path], folder: Path, card: dict[str, Any]) -> None:
     with aside_of(folder) as aside, _database(source, folder) as connection:
         _load(connection, source, files)
         counts = _filter(connection, source, files)
         _order(connection, source.brings_periods(files))
-        slices = _given(connection, source) if source.brings_periods(files) else _cut(connection, cut)
+        slices = _given(connection, source) if source.brings_periods(files) else _cut(connection, source.needed_cut)
         counts += _drop_later(connection, source, slices, counts[-1])
         _number(connection, source, files, slices)
         columns, periods = _write_periods(connection, slices, aside)
@@ -87,7 +87,7 @@ def _drop_later(connection: Connection, source: Source, slices: Sequence[Slice],
     if slices[-1].stop == before["rows"]:
         return []
     connection.execute("DELETE FROM stream WHERE position >= $1", [slices[-1].stop])
-    return [_told(source, _count(connection, "schedule.cut", "stream"), before)]
+    return [_told(source, _count(connection, "data.cut", "stream"), before)]
 
 
 def _told(source: Source, count: Count, before: Count) -> Count:
@@ -163,7 +163,7 @@ def _given(connection: Connection, source: Source) -> list[Slice]:
         if period != index:
             name, following = source.period_name(index), source.period_name(period)
             raise DataError(f"period {name} has no interactions; the next file is of period {following}")
-    log.info("the source brings its own %d periods; schedule.cut is not used", len(given))
+    log.info("the source brings its own %d periods; data.cut is not used", len(given))
     return [Slice(source.period_name(period), start, stop) for period, start, stop in given]
 
 

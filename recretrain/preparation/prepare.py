@@ -23,15 +23,15 @@ FORMAT = 1  # of the prepared folder; part of its digest
 log = logging.getLogger(__name__)
 
 
-def prepare(source: Source, cut: Cut, *, data_root: Path, cache: Path) -> Path:
-    """The folder of period files (docs/contracts.md) for this source and cut, made if it is not there."""
+def prepare(source: Source, *, data_root: Path, cache: Path) -> Path:
+    """Return the folder of period files (docs/contracts.md) of this source, made if it does not exist yet."""
     cache = Path(cache).absolute()
     raw = find_raw(source, Path(data_root), cache)
     recipe = {
         "format": FORMAT,
         "name": source.name,
         "reader": type(source).__name__,
-        "options": source.options(raw.files) | ({} if raw.brings_periods else {"cut": _cut_options(cut)}),
+        "options": source.options(raw.files) | ({} if raw.brings_periods else {"cut": _cut_options(source.needed_cut)}),
         "files": raw.identity,
     }
     digest = digest_of(recipe)
@@ -41,7 +41,7 @@ def prepare(source: Source, cut: Cut, *, data_root: Path, cache: Path) -> Path:
             if not folder.is_dir():
                 raw.make()
                 card = recipe | {"source": raw.kind, "digest": digest}
-                build(raw.source, cut, raw.files, folder, card)
+                build(raw.source, raw.files, folder, card)
     return folder
 
 
@@ -68,12 +68,15 @@ def list_sources(conf_dir: Path, data_root: Path, cache: Path) -> list[dict[str,
 
 
 def load_source(file: Path, **changes: Any) -> Source:
-    """The source of one file of conf/data, with some values changed."""
+    """The source of one file of conf/data with the cut it chooses there, and with some values changed."""
     import yaml
     from hydra.utils import instantiate
 
-    node = {k: v for k, v in yaml.safe_load(file.read_text()).items() if k != "defaults"} | changes
-    source = instantiate(node)
+    node = yaml.safe_load(file.read_text())
+    for default in node.pop("defaults", []):
+        if isinstance(default, dict) and (cut := default.get("/cut@cut")):
+            node["cut"] = yaml.safe_load((file.parents[1] / "cut" / f"{cut}.yaml").read_text())
+    source = instantiate(node | changes)
     if not isinstance(source, Source):
         raise TypeError(f"{file}: {node['_target_']} is not a Source")
     return source

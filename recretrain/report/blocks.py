@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from recretrain.report.rows import Questions, RowOf, Run, method_of
 
-SHAPING = ("data.", "schedule.cut")
+SHAPING = ("data.", "cut@data.")
 WHEREABOUTS = ("data.source=", "data.path=", "data.memory_limit=")  # where the data are, not what
 
 UNSAID = ("method=", "data=", "seed=", "paths.", "trainer.", "logger", "hydra.")  # told elsewhere, or without effect

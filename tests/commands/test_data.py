@@ -12,7 +12,7 @@ SMALL = [
     "data.generator.users=60",
     "data.generator.items=60",
     "data.k_core=0",
-    "schedule.cut.periods=5",
+    "data.cut.periods=5",
 ]
 
 

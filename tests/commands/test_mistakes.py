@@ -29,7 +29,7 @@ MISTAKES = {
     "method.loops=many": "method.loops='many' must be a whole number; change method.loops",
     "method.loops=2.5": "method.loops=2.5 must be a whole number; change method.loops",
     "method.transfer_product=3": "method.transfer_product=3 must be true or false; change method.transfer_product",
-    "schedule.cut.periods=x": "schedule.cut.periods='x' must be a whole number; change schedule.cut.periods",
+    "data.cut.periods=x": "data.cut.periods='x' must be a whole number; change data.cut.periods",
     "~method.loops": "method.loops has no value; give method.loops=...",
     "data=table": "data.path has no value; give data.path=...",
     "seed=${oc.env:NO_SUCH_VARIABLE}": "Environment variable 'NO_SUCH_VARIABLE' not found",

@@ -18,7 +18,6 @@ from recretrain.engine.fitter import Fitter
 from recretrain.engine.runner import build, given, load_state, state_of
 from recretrain.engine.seeds import BUILD, seed_task
 from recretrain.methods.base import RetrainMethod
-from recretrain.preparation.cut import ByCount
 
 CPU = torch.device("cpu")
 USERS, ITEMS, PERIODS = 40, 60, 7
@@ -106,9 +105,7 @@ def maker(name: str, *more: str, **changes: Any) -> Make:
 
 
 def tasks(stream: Stream) -> Sequence[Task]:
-    schedule = NextPeriod(
-        cut=ByCount(periods=PERIODS), start=2, first_test=4, choosing=1, warm_up="start", last_test=None
-    )
+    schedule = NextPeriod(start=2, first_test=4, choosing=1, warm_up="start", last_test=None)
     return [make() for make in schedule.tasks(stream, lambda what, rows: None)]
 
 

@@ -8,7 +8,6 @@ from recretrain.data.questions import Episodes
 from recretrain.data.schedule import States
 from recretrain.data.stream import Stream
 from recretrain.errors import DataError
-from recretrain.preparation.cut import ByCount
 
 # user 0 rates five items, user 1 three, user 2 four, user 3 (from period 1 on) four; user 0 comes again in period 1
 SLICES = [
@@ -68,7 +67,7 @@ def test_a_period_without_such_users_names_the_cure(tmp_path):
 
 
 def test_states_are_one_test_set_with_a_group_each(tmp_path):
-    schedule = States(cut=ByCount(periods=1), learned=0)
+    schedule = States(learned=0)
     (make,) = schedule.tasks(stream(tmp_path), lambda what, rows: None)
 
     (test,) = make().tests().values()
@@ -84,4 +83,4 @@ def test_states_are_one_test_set_with_a_group_each(tmp_path):
 
 def test_a_state_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match=r"schedule\.learned=2 but tiny has states 0\.\.1"):
-        States(cut=ByCount(periods=1), learned=2).tasks(stream(tmp_path), lambda what, rows: None)
+        States(learned=2).tasks(stream(tmp_path), lambda what, rows: None)

@@ -3,12 +3,11 @@ from streams import open_stream, tasteful_slices, write_stream
 
 from recretrain.data.schedule import NextPeriod
 from recretrain.errors import DataError
-from recretrain.preparation.cut import ByCount
 
 
 def schedule(**changes):
     options = {"start": 2, "first_test": 5, "choosing": 2, "warm_up": "start", "last_test": None, **changes}
-    return NextPeriod(cut=ByCount(periods=9), **options)
+    return NextPeriod(**options)
 
 
 @pytest.fixture

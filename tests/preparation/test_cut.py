@@ -36,7 +36,7 @@ def test_counts_differ_by_at_most_one_and_cover_every_row():
 
 
 def test_fewer_rows_than_periods_is_an_error_with_the_cure():
-    with pytest.raises(DataError, match=r"only 3 interactions for 4 periods; lower schedule\.cut\.periods"):
+    with pytest.raises(DataError, match=r"only 3 interactions for 4 periods; lower data\.cut\.periods"):
         ByCount(periods=4).slices(Rows(range(3)))
 
 
@@ -133,14 +133,14 @@ def test_a_week_without_rows_is_named_with_the_cure():
 def test_days_after_the_last_row_are_named_with_the_cure():
     rows = Rows([0, DAY / 2, DAY * 1.5])
 
-    with pytest.raises(DataError, match=r"period 2 \(up to 1970-01-04 00:00\) has no .* lower schedule\.cut\.periods"):
+    with pytest.raises(DataError, match=r"period 2 \(up to 1970-01-04 00:00\) has no .* lower data\.cut\.periods"):
         FromStart(periods=3, days=1).slices(rows)
 
 
 @pytest.mark.parametrize("cut", [FromEnd, FromStart])
 @pytest.mark.parametrize("option", ["periods", "days"])
 def test_no_periods_or_days_are_an_error(cut: type[FromEnd | FromStart], option: str):
-    with pytest.raises(DataError, match=rf"schedule\.cut\.{option} is 0; it must be at least 1"):
+    with pytest.raises(DataError, match=rf"data\.cut\.{option} is 0; it must be at least 1"):
         cut(**{"periods": 3, "days": 7, option: 0})
 
 

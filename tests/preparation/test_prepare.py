@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hydra.utils import instantiate
 
+from recretrain.configuration.compose import compose
 from recretrain.errors import DataError
-from recretrain.preparation.cut import ByCalendar, ByCount
+from recretrain.preparation.cut import ByCount, Cut
 from recretrain.preparation.prepare import describe, list_sources, load_source, prepare
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -28,7 +31,7 @@ def write(folder: Path, rows: list[tuple[Any, Any, Any]]) -> Path:
 
 def prepared(tmp: Path, rows: list[tuple[Any, Any, Any]], periods: int = 2, **options: Any) -> Path:
     source = load_source(CONF / "data/table.yaml", path=str(write(tmp, rows)), **options)
-    return prepare(source, ByCount(periods=periods), data_root=tmp, cache=tmp / "cache")
+    return prepare(replace(source, cut=ByCount(periods=periods)), data_root=tmp, cache=tmp / "cache")
 
 
 def folders(cache: Path) -> list[Path]:
@@ -59,7 +62,7 @@ def test_rows_of_one_time_keep_their_order_however_many_threads_read(tmp_path: P
     pq.write_table(table, tmp_path / "rows.parquet", row_group_size=50_000)
     source = load_source(CONF / "data/table.yaml", path=str(tmp_path / "rows.parquet"))
 
-    folder = prepare(source, ByCount(periods=1), data_root=tmp_path, cache=tmp_path / "cache")
+    folder = prepare(replace(source, cut=ByCount(periods=1)), data_root=tmp_path, cache=tmp_path / "cache")
 
     keys = pq.read_table(folder / "items.parquet")["key"].to_numpy()
     ids = pq.read_table(folder / "period_000.parquet")["item"].to_numpy()
@@ -97,7 +100,7 @@ def test_a_second_call_touches_nothing(tmp_path: Path):
     before = (folder / "stream.json").stat()
 
     source = load_source(CONF / "data/table.yaml", path=str(tmp_path / "rows.parquet"), memory_limit="500MB")
-    again = prepare(source, ByCount(periods=2), data_root=tmp_path, cache=tmp_path / "cache")
+    again = prepare(replace(source, cut=ByCount(periods=2)), data_root=tmp_path, cache=tmp_path / "cache")
 
     assert again == folder
     assert (folder / "stream.json").stat().st_ino == before.st_ino
@@ -129,7 +132,7 @@ def test_a_file_that_was_moved_or_touched_is_the_same_data(tmp_path: Path):
     os.utime(other / "rows.parquet", (1, 1))
     source = load_source(CONF / "data/table.yaml", path=str(other / "rows.parquet"))
 
-    assert prepare(source, ByCount(periods=2), data_root=tmp_path, cache=tmp_path / "cache") == first
+    assert prepare(replace(source, cut=ByCount(periods=2)), data_root=tmp_path, cache=tmp_path / "cache") == first
 
 
 def test_a_file_is_read_once_for_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -137,7 +140,7 @@ def test_a_file_is_read_once_for_its_digest(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("read again"))
     source = load_source(CONF / "data/table.yaml", path=str(tmp_path / "rows.parquet"))
 
-    assert prepare(source, ByCount(periods=2), data_root=tmp_path, cache=tmp_path / "cache") == first
+    assert prepare(replace(source, cut=ByCount(periods=2)), data_root=tmp_path, cache=tmp_path / "cache") == first
 
 
 def test_later_repeats_of_a_pair_are_dropped_on_request_and_counted(tmp_path: Path):
@@ -194,10 +197,10 @@ def test_a_failure_leaves_nothing_that_looks_complete(tmp_path: Path):
 
 def test_what_a_killed_preparation_left_behind_is_removed(tmp_path: Path):
     source = load_source(CONF / "data/table.yaml", path=str(write(tmp_path, ROWS)))
-    folder = prepare(source, ByCount(periods=2), data_root=tmp_path, cache=tmp_path / "cache")
+    folder = prepare(replace(source, cut=ByCount(periods=2)), data_root=tmp_path, cache=tmp_path / "cache")
     folder.rename(folder.with_name(f".{folder.name}.killed"))
 
-    prepare(source, ByCount(periods=2), data_root=tmp_path, cache=tmp_path / "cache")
+    prepare(replace(source, cut=ByCount(periods=2)), data_root=tmp_path, cache=tmp_path / "cache")
 
     assert folders(tmp_path / "cache") == [folder]
 
@@ -212,7 +215,7 @@ def test_two_at_once_make_one_folder(tmp_path: Path):
     made = []
 
     def work() -> None:
-        made.append(prepare(source, ByCount(periods=2), data_root=tmp_path, cache=tmp_path / "cache"))
+        made.append(prepare(replace(source, cut=ByCount(periods=2)), data_root=tmp_path, cache=tmp_path / "cache"))
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     [t.start() for t in threads]
@@ -234,7 +237,7 @@ def test_missing_files_are_named_with_where_to_get_them_and_the_synthetic_way(tm
     source = load_source(CONF / "data/yelp.yaml", source="raw")
 
     with pytest.raises(DataError) as error:
-        prepare(source, ByCount(periods=2), data_root=tmp_path, cache=tmp_path / "cache")
+        prepare(replace(source, cut=ByCount(periods=2)), data_root=tmp_path, cache=tmp_path / "cache")
 
     for part in ("review.json", str(tmp_path / "yelp"), "https://www.yelp.com/dataset", "academic use"):
         assert part in str(error.value)
@@ -246,7 +249,7 @@ def test_a_set_without_a_generator_does_not_offer_the_synthetic_way(name: str, t
     source = load_source(CONF / f"data/{name}.yaml", source="auto")
 
     with pytest.raises(DataError) as error:
-        prepare(source, ByCount(periods=2), data_root=tmp_path, cache=tmp_path / "cache")
+        prepare(replace(source, cut=ByCount(periods=2)), data_root=tmp_path, cache=tmp_path / "cache")
 
     assert "not found at" in str(error.value)
     assert "synthetic" not in str(error.value)
@@ -292,7 +295,7 @@ def real(name: str) -> Path:
 def test_yelp2019_in_40_equal_periods(tmp_path: Path):
     root = real("yelp2019")
 
-    folder = prepare(load_source(CONF / "data/yelp2019.yaml"), ByCount(periods=40), data_root=root, cache=tmp_path)
+    folder = prepare(load_source(CONF / "data/yelp2019.yaml"), data_root=root, cache=tmp_path)
 
     assert steps(folder) == [("read", 316_354), ("repeats=first", 304_524)]
     assert {p["rows"] for p in describe(folder)["periods"]} == {7613, 7614}
@@ -301,9 +304,8 @@ def test_yelp2019_in_40_equal_periods(tmp_path: Path):
 @pytest.mark.slow
 def test_globo_in_48_slots(tmp_path: Path):
     root = real("globo")
-    slots = ByCalendar(every="day", hours=[0, 8, 16], time_zone="Etc/GMT+3")
 
-    folder = prepare(load_source(CONF / "data/globo.yaml"), slots, data_root=root, cache=tmp_path)
+    folder = prepare(load_source(CONF / "data/globo.yaml"), data_root=root, cache=tmp_path)
 
     card = json.loads((folder / "stream.json").read_text())
     assert card["counts"][1] == {
@@ -319,3 +321,28 @@ def test_preparing_does_not_wait_for_torch():
     code = "import sys, recretrain.preparation.prepare, recretrain.preparation.cut; sys.exit('torch' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_rows_without_periods_need_a_cut(tmp_path: Path):
+    source = replace(load_source(CONF / "data/table.yaml", path=str(write(tmp_path, ROWS))), cut=None)
+
+    with pytest.raises(DataError, match=r"data\.cut is not set, .* for example cut@data\.cut=forty"):
+        prepare(source, data_root=tmp_path, cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in (CONF / "data").glob("*.yaml")))
+def test_every_data_set_chooses_its_cut_or_brings_its_periods(name: str):
+    config, _ = compose([f"data={name}", "data.path=x"])
+
+    source = load_source(CONF / f"data/{name}.yaml", path="x")
+
+    assert instantiate(config.data.cut) == source.cut
+    assert (source.cut is None) == (name.startswith("sml_") or config.schedule._target_.endswith("States"))
+
+
+@pytest.mark.parametrize("cut", sorted(file.stem for file in (CONF / "cut").glob("*.yaml")))
+def test_every_cut_can_be_chosen_for_any_data_with_times(cut: str):
+    for data in ("yelp", "adressa", "table", "movielens"):
+        config, _ = compose([f"data={data}", "data.path=x", f"cut@data.cut={cut}"])
+
+        assert isinstance(instantiate(config.data.cut), Cut)

@@ -1,6 +1,7 @@
 """Book-Crossing's three files by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def prepared(tmp: Path, files: dict[str, str] = FILES, **changes: Any) -> Path:
     for file, text in files.items():
         (tmp / file).write_bytes(text.encode("latin-1"))
     source = load_source(CONF / "data/bookcrossing.yaml", path=str(tmp), **changes)
-    return prepare(source, ByCount(periods=1), data_root=tmp, cache=tmp / "cache")
+    return prepare(replace(source, cut=ByCount(periods=1)), data_root=tmp, cache=tmp / "cache")
 
 
 def rows(folder: Path) -> set[tuple[str, int, str, float]]:

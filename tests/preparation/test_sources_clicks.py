@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ APRIL_1 = 1_396_310_400.0  # 2014-04-01T00:00:00Z
 
 def prepared(tmp: Path, name: str, cut: Cut | None = None, **options: Any) -> Path:
     source = load_source(CONF / f"data/{name}.yaml", path=str(tmp), source="raw", **options)
-    return prepare(source, cut or ByCount(periods=1), data_root=tmp, cache=tmp / "cache")
+    return prepare(replace(source, cut=cut or ByCount(periods=1)), data_root=tmp, cache=tmp / "cache")
 
 
 def views(tmp: Path, *lines: str, header: str = HEADER) -> Path:
@@ -191,7 +192,7 @@ def test_days_are_counted_from_the_end_of_the_first_session_to_end_and_later_cli
     folder = prepared(tmp_path, "yoochoose", FromStart(periods=2, days=1), **ALL)
 
     assert periods(folder) == [[(1, 10), (2, 11), (2, 12), (3, 13)], [(1, 14), (3, 15)]]
-    assert steps(folder) == [("read", 8), ("schedule.cut", 6)]
+    assert steps(folder) == [("read", 8), ("data.cut", 6)]
     card = json.loads((folder / "stream.json").read_text())
     assert (card["n_users"], card["n_items"]) == (3, 6)  # neither session 4 nor item 16
 
@@ -248,7 +249,7 @@ def test_aders_files_come_before_the_raw_one_unless_that_is_named(tmp_path: Path
     clicks(tmp_path, "9,2014-04-01T10:00:00.000Z,6,0")
 
     source = load_source(CONF / "data/yoochoose.yaml", path=str(tmp_path / "yoochoose-clicks.dat"), **ALL)
-    named = prepare(source, ByCount(periods=1), data_root=tmp_path, cache=tmp_path / "cache")
+    named = prepare(replace(source, cut=ByCount(periods=1)), data_root=tmp_path, cache=tmp_path / "cache")
 
     assert periods(prepared(tmp_path, "yoochoose")) == [[(1, 5)]]
     assert periods(named) == [[(9, 6)]]
@@ -317,7 +318,7 @@ def diginetica(tmp_path_factory: pytest.TempPathFactory) -> Stream:
     if not (root / "DIGINETICA/period_16.txt").exists():
         pytest.skip("RECRETRAIN_DATA holds no DIGINETICA")
     source = load_source(CONF / "data/diginetica.yaml", source="raw")
-    folder = prepare(source, ByCount(periods=1), data_root=root, cache=tmp_path_factory.mktemp("cache"))
+    folder = prepare(replace(source, cut=ByCount(periods=1)), data_root=root, cache=tmp_path_factory.mktemp("cache"))
     return Stream(folder, SessionPrefixes(history=50))
 
 

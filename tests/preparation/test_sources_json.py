@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def write(file: Path, lines: list[str]) -> Path:
 
 def prepared(tmp: Path, name: str, path: Path, **options: Any) -> Path:
     source = load_source(CONF / f"data/{name}.yaml", path=str(path), **{"k_core": 0} | options)
-    return prepare(source, ByCount(periods=1), data_root=tmp, cache=tmp / "cache")
+    return prepare(replace(source, cut=ByCount(periods=1)), data_root=tmp, cache=tmp / "cache")
 
 
 def rows(folder: Path) -> dict[str, list[Any]]:

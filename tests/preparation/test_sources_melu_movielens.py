@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def prepared(
     for file, text in files.items():
         (tmp / file).write_text(text, encoding="latin-1" if file in ("movies.dat", "u.item") else "utf-8")
     source = load_source(CONF / f"data/{name}.yaml", path=str(tmp), **changes)
-    return prepare(source, ByCount(periods=periods), data_root=tmp, cache=tmp / "cache")
+    return prepare(replace(source, cut=ByCount(periods=periods)), data_root=tmp, cache=tmp / "cache")
 
 
 def rows(folder: Path, period: int) -> list[tuple[int, int, float]]:
@@ -255,7 +256,8 @@ def test_the_timed_set_differs_from_the_states_in_nothing_else():
         yaml.safe_load((CONF / f"data/{name}.yaml").read_text()) for name in ("movielens", "movielens_timed")
     )
 
-    assert {key for key in states if states[key] != timed[key]} == {"defaults", "name", "about", "states"}
+    different = {key for key in states.keys() | timed.keys() if states.get(key) != timed.get(key)}
+    assert different == {"defaults", "name", "about", "states"}
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +267,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not (root / "ml-1m/movies_extrainfos.dat").exists():
         pytest.skip("RECRETRAIN_DATA holds no ml-1m with MeLU's facts")
     source = load_source(CONF / "data/movielens.yaml")
-    return prepare(source, ByCount(periods=1), data_root=root, cache=tmp_path_factory.mktemp("cache"))
+    return prepare(replace(source, cut=ByCount(periods=1)), data_root=root, cache=tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")

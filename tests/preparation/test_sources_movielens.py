@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ CONF = Path(__file__).parents[2] / "conf"
 def prepared(tmp: Path, name: str, text: str, file: str, periods: int = 1, **options: Any) -> Path:
     (tmp / file).write_text(text)
     source = load_source(CONF / f"data/{name}.yaml", path=str(tmp), **options)
-    return prepare(source, ByCount(periods=periods), data_root=tmp, cache=tmp / "cache")
+    return prepare(replace(source, cut=ByCount(periods=periods)), data_root=tmp, cache=tmp / "cache")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_ml1m_has_a_time_for_every_liked_film(tmp_path: Path):
     if not (root / "ml-1m").exists():
         pytest.skip("RECRETRAIN_DATA holds no ml-1m")
 
-    folder = prepare(load_source(CONF / "data/ml1m.yaml"), ByCount(periods=40), data_root=root, cache=tmp_path)
+    folder = prepare(load_source(CONF / "data/ml1m.yaml"), data_root=root, cache=tmp_path)
 
     counts = json.loads((folder / "stream.json").read_text())["counts"]
     assert [c["rows"] for c in counts] == [1_000_209, 575_281]

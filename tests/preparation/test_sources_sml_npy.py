@@ -1,6 +1,7 @@
 """The period files of SML's authors."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def raw(tmp_path: Path) -> Path:
 
 def prepared(raw: Path) -> Path:
     source = load_source(CONF / "data/sml_yelp.yaml", path=str(raw))
-    return prepare(source, ByCount(periods=40), data_root=raw, cache=raw / "cache")
+    return prepare(replace(source, cut=ByCount(periods=40)), data_root=raw, cache=raw / "cache")
 
 
 def test_periods_and_ids_are_those_of_the_files(raw: Path):
@@ -59,10 +60,10 @@ def test_stored_candidates_stand_row_by_row_with_their_interactions(raw: Path):
     assert not (folder / "candidates_000.npy").exists()
 
 
-def test_the_cut_of_the_schedule_makes_no_difference(raw: Path):
+def test_a_cut_makes_no_difference(raw: Path):
     source = load_source(CONF / "data/sml_yelp.yaml", path=str(raw))
 
-    assert prepare(source, ByCount(periods=7), data_root=raw, cache=raw / "cache") == prepared(raw)
+    assert prepare(replace(source, cut=ByCount(periods=7)), data_root=raw, cache=raw / "cache") == prepared(raw)
 
 
 def spoil(raw: Path, file: str, values: list) -> None:

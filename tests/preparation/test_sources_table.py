@@ -1,6 +1,7 @@
 """One's own tables, well formed and not."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ GOOD = "user,item,timestamp\na,x,1\nb,y,2\na,y,3\n"
 
 def prepared(tmp: Path, file: Path, **options: Any) -> Path:
     source = load_source(CONF / "data/table.yaml", path=str(file), **options)
-    return prepare(source, ByCount(periods=1), data_root=tmp, cache=tmp / "cache")
+    return prepare(replace(source, cut=ByCount(periods=1)), data_root=tmp, cache=tmp / "cache")
 
 
 def rows(folder: Path) -> dict[str, list[Any]]:

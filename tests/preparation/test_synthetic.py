@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def options(name: str, **changes: Any) -> dict[str, Any]:
 
 def prepared(tmp: Path, name: str, cut: Cut, generator: Mapping[str, Any], **changes: Any) -> Path:
     source = load_source(CONF / f"data/{name}.yaml", generator=options(name, **generator), **changes)
-    return prepare(source, cut, data_root=tmp / "no-raw-data", cache=tmp / "cache")
+    return prepare(replace(source, cut=cut), data_root=tmp / "no-raw-data", cache=tmp / "cache")
 
 
 def items(folder: Path, period: int) -> npt.NDArray[np.int64]:
@@ -251,10 +252,9 @@ def test_a_million_reviews_are_prepared_within_a_gigabyte(tmp_path: Path):
 
     script = f"""
 from pathlib import Path
-from recretrain.preparation.cut import ByCount
 from recretrain.preparation.prepare import load_source, prepare
 source = load_source(Path({str(CONF)!r}) / "data/yelp.yaml", path={str(tmp_path / "raw")!r})
-prepare(source, ByCount(periods=40), data_root=Path("."), cache=Path({str(tmp_path / "cache")!r}))
+prepare(source, data_root=Path("."), cache=Path({str(tmp_path / "cache")!r}))
 from benchmarks.memory import peak_mb  # not `ru_maxrss`, which starts at what this process holds
 print(int(peak_mb()))
 """

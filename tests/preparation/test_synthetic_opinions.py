@@ -1,6 +1,7 @@
 """Generated ratings: read by the readers of the raw layouts, with facts, and with tastes that a few ratings tell."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def prepared(tmp: Path, name: str, **changes: float) -> Path:
     """Smaller generated files, prepared."""
     options = yaml.safe_load((CONF / f"data/{name}.yaml").read_text())["generator"]
     source = load_source(CONF / f"data/{name}.yaml", source="synthetic", generator=options | GENERATOR | changes)
-    return prepare(source, ByCount(periods=1), data_root=tmp, cache=tmp / "cache")
+    return prepare(replace(source, cut=ByCount(periods=1)), data_root=tmp, cache=tmp / "cache")
 
 
 @pytest.fixture(scope="module", params=["movielens", "bookcrossing"])

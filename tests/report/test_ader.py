@@ -220,7 +220,7 @@ OTHER_QUESTIONS: list[tuple[dict[str, Any], str]] = [
     ({"questions": "interactions"}, "Published figures rank the whole catalogue for prefixes of sessions on periods"),
     ({"questions": None}, "Published figures rank the whole catalogue for prefixes of sessions on periods 1-16"),
     ({"tested": tuple(range(1, 16))}, "Published figures rank the whole catalogue for prefixes of sessions"),
-    ({"overrides": ["schedule.cut.days=6"]}, "Not the paper's data (schedule.cut.days=6)"),
+    ({"overrides": ["data.cut.days=6"]}, "Not the paper's data (data.cut.days=6)"),
 ]
 
 

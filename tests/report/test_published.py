@@ -58,7 +58,7 @@ def test_every_published_method_has_its_row_though_nobody_ran_it(runs: RunFolder
         ({"catalogue": "full"}, "Published figures rank 999 sampled candidates on periods 33-39"),
         ({"tested": range(33, 39)}, "Published figures rank 999 sampled candidates on periods 33-39"),
         ({"overrides": ["data.k_core=5"]}, "Not the paper's data (data.k_core=5)"),
-        ({"overrides": ["schedule.cut.periods=50"]}, "Not the paper's data (schedule.cut.periods=50)"),
+        ({"overrides": ["data.cut.periods=50"]}, "Not the paper's data (data.cut.periods=50)"),
     ],
 )
 def test_no_published_figure_beside_other_questions(

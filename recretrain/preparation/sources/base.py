@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 import duckdb
 
 from recretrain.errors import DataError
+from recretrain.preparation.cut import Cut
 
 Connection: TypeAlias = duckdb.DuckDBPyConnection
 Relation: TypeAlias = duckdb.DuckDBPyRelation
@@ -43,11 +44,12 @@ class Source(ABC):
     terms: str
     path: str  # relative to the data root, or absolute
     source: str  # auto | raw | synthetic
+    cut: Cut | None  # into periods; null where the rows bring their own
     memory_limit: str  # of DuckDB
 
     layout: ClassVar[str]  # the file names it expects, for people
     silent: ClassVar[frozenset[str]] = frozenset(
-        {"name", "about", "origin", "terms", "path", "source", "memory_limit", "generator"}
+        {"name", "about", "origin", "terms", "path", "source", "cut", "memory_limit", "generator"}
     )
 
     def __post_init__(self) -> None:
@@ -85,6 +87,16 @@ class Source(ABC):
     def brings_periods(self, files: Sequence[Path]) -> bool:
         """Whether the rows have a column `period`, so that no cut is made."""
         return False
+
+    @property
+    def needed_cut(self) -> Cut:
+        """The cut of rows without periods of their own; a DataError where there is none."""
+        if self.cut is None:
+            raise DataError(
+                f"{self.name}: data.cut is not set, and these data bring no periods of their own; choose a cut, for "
+                "example cut@data.cut=forty"
+            )
+        return self.cut
 
     def period_name(self, period: int) -> str:
         """What people call one of the source's own periods."""

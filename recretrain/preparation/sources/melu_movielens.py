@@ -33,7 +33,7 @@ class MovieLensFacts(Source):
     release: str  # ml-1m | ml-100k | ml-25m
     facts: str  # of films: imdb (movies_extrainfos.dat, ml-1m only) | genres
     merge_ids: Mapping[int, int]  # films that are one under two ids: id in the ratings -> id that it is read as
-    states: bool  # MeLU's four states are the periods, and no times are read; else the schedule cuts by time
+    states: bool  # MeLU's four states are the periods, and no times are read; else `cut` cuts by time
     new_users: str  # released | random
     new_user_share: float  # where they are random
     new_users_seed: int
