@@ -18,6 +18,8 @@ OUTSIDE_DIGEST = (  # keys of the configuration that say where, how fast and how
     "schedule.last_test",
     "data.memory_limit",
     "data.about",
+    "data.origin",
+    "data.terms",
 )
 
 

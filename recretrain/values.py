@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Constraint(Protocol):
-    """What a value of the right type must also satisfy."""
+    """A condition on values that have the right type already."""
 
     def holds(self, value: Any) -> bool: ...
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recretrain.configuration.build import build
 from recretrain.configuration.compose import compose, conf_dir
 from recretrain.errors import ConfigError
 
@@ -54,18 +55,18 @@ def generated(folder: Path, overrides: Sequence[str]) -> str:
 
 
 def _folder(overrides: Sequence[str]) -> Path:
-    from recretrain.configuration.signatures import check
     from recretrain.preparation.prepare import prepare
 
     config, _ = compose(overrides)
-    check(config)
     return prepare(_source(config), data_root=Path(config.paths.data), cache=Path(config.paths.cache))
 
 
 def _source(config: DictConfig) -> Any:
-    from hydra.utils import instantiate
+    """The data set's source; nothing but the keys of `data` is looked at, so that no method is imported."""
+    from recretrain.configuration.signatures import check
 
-    return instantiate(config.data, _convert_="all")
+    check(config, under=["data"])
+    return build(config.data, "data")
 
 
 def _summary(folder: Path) -> str:

@@ -108,12 +108,8 @@ class Sweep(Callback):
 
 def mistake(error: BaseException | None) -> str | None:
     """The message of a mistake in values or data; None for a bug, whose traceback is wanted."""
-    from hydra.errors import InstantiationException
-
     if os.environ.get("RECRETRAIN_TRACEBACK") == "1":
         return None
-    if isinstance(error, InstantiationException) and isinstance(error.__cause__, ValueError):  # a constructor's refusal
-        return f"recretrain: {error.__cause__}"
     return f"recretrain: {error}" if isinstance(error, Mistake) else None
 
 

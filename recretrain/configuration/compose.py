@@ -11,23 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recretrain.errors import ConfigError
+from recretrain.records import OUTSIDE_DIGEST
 
 if TYPE_CHECKING:  # imported in the functions: `recretrain --help` must not wait for them
     from omegaconf import DictConfig
 
 MISSING: Any = "???"  # OmegaConf's word for a value that conf/ must give
-
-OUTSIDE_DIGEST = (  # where, how fast and how far, but not what
-    "hydra",
-    "paths",
-    "trainer",
-    "logger",
-    "schedule.last_test",
-    "data.memory_limit",
-    "data.about",
-    "data.origin",
-    "data.terms",
-)
 
 
 @dataclass
@@ -97,7 +86,7 @@ def explained() -> Iterator[None]:
 
 
 def digest(config: DictConfig, *, with_seed: bool = True) -> str:
-    """Ten hex digits that are equal for two runs if and only if they ask for the same results."""
+    """Ten hex digits, equal for two configurations if and only if they differ in nothing but OUTSIDE_DIGEST."""
     from omegaconf import OmegaConf
 
     with explained():

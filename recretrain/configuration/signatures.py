@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from recretrain.configuration.compose import Schema, explained
+from recretrain.configuration.hints import misfit, node_classes
 from recretrain.configuration.messages import choose_from
 from recretrain.errors import ConfigError
 
@@ -15,24 +16,31 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 ENGINE_GIVEN = frozenset({"backbone", "vocabulary"})  # constructor arguments that the engine passes, and conf/ does not
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+GROUPS = ("schedule", "backbone", "eval", "method", "data")  # each a node that names its class
 
 
-def check(config: DictConfig) -> None:
-    """Raise ConfigError for the first value that cannot be built."""
+def check(config: DictConfig, *, under: Sequence[str] = ("",)) -> None:
+    """Raise ConfigError for the first value that cannot be built.
+
+    `under` keeps the check to the nodes below these keys, so that only their classes are imported.
+    """
     from omegaconf import OmegaConf
 
     with explained():
         values: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     _check_names("", values, Schema.__dataclass_fields__, required=())
+    for group in GROUPS:
+        if not isinstance(values[group], Mapping) or "_target_" not in values[group]:
+            raise ConfigError(f"{group} names no class; choose {group}=..., or set {group}._target_ in its file")
     for path, node in nodes(values):
-        check_node(path, node)
+        if any(f"{path}.".startswith(f"{key}." if key else "") for key in under):
+            check_node(path, node)
 
 
 def nodes(values: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every node that names one of our classes, with its dotted path."""
+    """Every node that names a class or function, with its dotted path; a node precedes those inside it."""
     if isinstance(values, Mapping):
-        if str(values.get("_target_", "")).startswith("recretrain."):
+        if "_target_" in values:
             yield path, values
         for key, value in values.items():
             yield from nodes(value, f"{path}.{key}".lstrip("."))
@@ -42,50 +50,42 @@ def nodes(values: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]
 
 
 def check_node(path: str, node: Mapping[str, Any]) -> None:
-    """Compare one `_target_` node with the signature of its constructor."""
-    parameters = constructor_parameters(node["_target_"])
+    """Compare one node with the signature of its target, unless that is of another library."""
+    target = _resolve(path, node["_target_"])
+    if not is_ours(target):
+        return
+    parameters = _parameters(target)
     required = [p.name for p in parameters.values() if p.default is p.empty and p.name not in ENGINE_GIVEN]
     values = {key: value for key, value in node.items() if not key.startswith("_")}
     _check_names(path, values, parameters.keys() - ENGINE_GIVEN, required)
-    hints = _type_hints(node["_target_"])
+    hints = type_hints(target)
     for key, value in values.items():
-        if key in hints and not fits(value, hints[key]):
-            raise ConfigError(f"{path}.{key}={value!r} must be {in_words(hints[key])}; change {path}.{key}")
+        if found := misfit(f"{path}.{key}", value, hints.get(key, Any)):
+            raise ConfigError(str(found))
+        _check_class(f"{path}.{key}", value, hints.get(key, Any))
 
 
-def constructor_parameters(target: str) -> dict[str, inspect.Parameter]:
-    """The keyword-only parameters of a class or function, by name."""
-    parameters = inspect.signature(_resolve(target)).parameters
-    return {name: p for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+def is_ours(target: Any) -> bool:
+    """Whether a class or function is recretrain's, or a user's class that derives from one of recretrain."""
+    lineage = target.__mro__ if isinstance(target, type) else (target,)
+    return any(getattr(found, "__module__", "").split(".")[0] == "recretrain" for found in lineage)
 
 
-def fits(value: Any, hint: Any) -> bool:
-    """Whether a plain YAML value can be passed where `hint` is asked for; true when in doubt."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return any(fits(value, argument) for argument in arguments)
-    if origin is Literal:
-        return value in arguments
-    if hint in (int, float):
-        return isinstance(value, (int, float) if hint is float else int) and not isinstance(value, bool)
-    if hint in (bool, str, types.NoneType):
-        return isinstance(value, hint)
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return isinstance(value, Mapping)
-    if isinstance(origin, type) and issubclass(origin, Sequence):
-        return isinstance(value, list) and all(fits(item, arguments[0]) for item in value if arguments)
-    return True
+def type_hints(target: Any) -> dict[str, Any]:
+    """The hints of a constructor's parameters, those of inherited ones resolved where they were written.
+
+    A name that cannot be resolved, such as one imported for type checkers only, is a bug of the class: NameError.
+    """
+    if not isinstance(target, type):
+        return get_type_hints(target, include_extras=True)
+    owner = next(base for base in target.__mro__ if "__init__" in vars(base))
+    generated = dataclasses.is_dataclass(owner)  # such an __init__ has the hints of all bases, but only its own names
+    return get_type_hints(owner if generated else vars(owner)["__init__"], include_extras=True)
 
 
-def in_words(hint: Any) -> str:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return " or ".join(in_words(argument) for argument in arguments)
-    if origin is Literal:
-        return "one of " + ", ".join(str(argument) for argument in arguments)
-    if isinstance(origin, type) and issubclass(origin, Sequence):
-        return "a list"
-    return WORDS.get(hint, str(hint))
+def _parameters(target: Any) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(target).parameters
+    return {name: p for name, p in parameters.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
 
 
 def _check_names(path: str, values: Mapping[str, Any], known: Iterable[str], required: Sequence[str]) -> None:
@@ -98,19 +98,24 @@ def _check_names(path: str, values: Mapping[str, Any], known: Iterable[str], req
             raise ConfigError(f"{path}.{key} has no value; give {path}.{key}=...")
 
 
-def _type_hints(target: str) -> dict[str, Any]:
-    found = _resolve(target)
+def _check_class(path: str, value: Any, hint: Any) -> None:
+    """A node inside another must name a class of the kind that is asked for; protocols are left to type checkers."""
+    wanted = tuple(found for found in node_classes(hint) if not getattr(found, "_is_protocol", False))
+    if not wanted or not isinstance(value, Mapping):
+        return
+    target = _resolve(path, value["_target_"])
+    if isinstance(target, type) and not issubclass(target, wanted):
+        names = " or ".join(found.__name__ for found in wanted)
+        raise ConfigError(f"{path}._target_={value['_target_']} is not a {names}; name a class derived from it")
+
+
+def _resolve(path: str, target: str) -> Any:
+    from pydoc import ErrorDuringImport, locate
+
     try:
-        return get_type_hints(vars(found).get("__init__", found) if isinstance(found, type) else found)
-    except NameError:  # a name imported for type checkers only
-        return {}
-
-
-def _resolve(target: str) -> Any:
-    from hydra.errors import HydraException
-    from hydra.utils import get_object
-
-    try:
-        return get_object(target)
-    except HydraException as error:
-        raise ConfigError(f"_target_: {target} cannot be imported: {error}") from error
+        found = locate(str(target))
+    except ErrorDuringImport as error:
+        raise ConfigError(f"{path}._target_={target} cannot be imported: {error}") from error
+    if found is None:
+        raise ConfigError(f"{path}._target_={target} is not there; name a class as package.module.Class")
+    return found

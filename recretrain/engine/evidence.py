@@ -11,9 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from recretrain.backbones.content import ContentNet
+from recretrain.configuration.build import build
 from recretrain.data.questions import supports_of
 from recretrain.data.stream import Stream
-from recretrain.engine.runner import Machine, build, build_method, load_state, open_stream
+from recretrain.engine.runner import Machine, build_method, load_state, open_stream
 from recretrain.engine.store import RunStore
 from recretrain.errors import ConfigError
 from recretrain.methods.parts.evidence import Evidence, evidence, gradient_norms

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from recretrain.configuration.build import build
 from recretrain.configuration.compose import digest, run_folder
 from recretrain.data.schedule import Schedule, Task
 from recretrain.data.stream import Stream
@@ -205,20 +206,6 @@ def _check_backbone(config: DictConfig, backbone: Any) -> None:
             f"{target.__name__} trains a backbone of kind {wanted.__name__}, not {type(backbone).__name__}; "
             "leave `backbone=` out or give another"
         )
-
-
-def build(node: DictConfig, name: str, **given: Any) -> Any:
-    """Instantiate a group; a value its constructor refuses is told without Hydra's wrapping."""
-    from hydra.errors import InstantiationException
-
-    try:
-        return instantiate(node, **given, _convert_="all")
-    except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, (ValueError, TypeError)):
-            told = str(cause)
-            raise ConfigError(told if told.startswith(f"{name}.") else f"{name}: {told}") from error
-        raise
 
 
 def _card(

@@ -30,6 +30,8 @@ MISTAKES = {
     "method.loops=2.5": "method.loops=2.5 must be a whole number; change method.loops",
     "method.transfer_product=3": "method.transfer_product=3 must be true or false; change method.transfer_product",
     "data.cut.periods=x": "data.cut.periods='x' must be a whole number; change data.cut.periods",
+    "method.fresh_learning_rate=nan": "method.fresh_learning_rate=nan must be a finite number; change method.",
+    "method.pretraining=5": "method.pretraining=5 must be keys with a _target_ (a Pretraining); set its keys one",
     "~method.loops": "method.loops has no value; give method.loops=...",
     "data=table": "data.path has no value; give data.path=...",
     "seed=${oc.env:NO_SUCH_VARIABLE}": "Environment variable 'NO_SUCH_VARIABLE' not found",
@@ -133,6 +135,24 @@ def test_other_verbs_explain_themselves_too(recretrain: Any) -> None:
     assert "there is no folder nowhere" in recretrain("report", "nowhere").err
     assert recretrain("data", "synth", "here", "data=yelp2019").err.startswith("recretrain: there is no generator")
     assert recretrain("lost").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["prepare", "data=yelp", "data.repeats=firts"], "data.repeats"),
+        (["prepare", "data=table", "data.path=x", "data.time_unit=days"], "data.time_unit"),
+        (["prepare", "data=yelp", "data.cut.periods=x"], "data.cut.periods='x' must be a whole number"),
+        (["synth", "here", "data=yelp", "data.generator.users=x"], "data.generator.users='x' must be a whole number"),
+        (["synth", "here", "data=yelp", "data.k_cor=1"], "data has no key 'k_cor'; did you mean k_core?"),
+    ],
+)
+def test_verbs_on_data_check_its_values(recretrain: Any, words: list[str], message: str) -> None:
+    result = recretrain("data", *words)
+
+    assert result.code == 1
+    assert result.err.startswith(f"recretrain: {message}")
+    assert len(result.err.splitlines()) == 1
 
 
 def test_the_program_exits_with_the_code(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ from omegaconf import OmegaConf, open_dict
 from streams import tasteful_slices, write_stream
 from torch import Tensor
 
+from recretrain.configuration.build import build
 from recretrain.configuration.compose import compose
 from recretrain.data.schedule import NextPeriod, Task
 from recretrain.data.stream import Stream, TestSet
 from recretrain.engine.fitter import Fitter
-from recretrain.engine.runner import build, given, load_state, state_of
+from recretrain.engine.runner import given, load_state, state_of
 from recretrain.engine.seeds import BUILD, seed_task
 from recretrain.methods.base import RetrainMethod
 

@@ -1,0 +1,36 @@
+"""Objects from `_target_` nodes; a constructor's refusal comes as the constructor wrote it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recretrain.errors import ConfigError, Mistake
+
+
+def build(node: Any, name: str, **given: Any) -> Any:
+    """Instantiate a checked node, with what the engine adds to its keys.
+
+    Raises the Mistake of a constructor without Hydra's wrapping, and any other refusal as a ConfigError that begins
+    with `name`, the key of the node.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    try:
+        return instantiate(node, **given, _convert_="all")
+    except InstantiationException as error:
+        cause = _cause(error)
+        if isinstance(cause, Mistake):
+            raise cause from error
+        if isinstance(cause, ValueError | TypeError | ImportError):
+            reason = str(cause).strip()
+            raise ConfigError(reason if reason.startswith(f"{name}.") else f"{name}: {reason}") from error
+        raise
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """The constructor's exception; a node inside another wraps it twice."""
+    from hydra.errors import InstantiationException
+
+    cause = error.__cause__
+    return _cause(cause) if isinstance(cause, InstantiationException) else cause

@@ -1,0 +1,42 @@
+"""A constructor's refusal reaches the user as it was written."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from recretrain.configuration.build import build
+from recretrain.errors import ConfigError, DataError
+
+
+class Refuses:
+    def __init__(self, *, why: str, inner: Any = None) -> None:
+        if why == "data":
+            raise DataError("data.path=x: the file is empty")
+        if why:
+            raise ValueError(why)
+
+
+def node(why: str, **more: Any) -> Any:
+    return OmegaConf.create({"_target_": f"{__name__}.Refuses", "why": why, **more})
+
+
+def test_what_the_engine_gives_is_added() -> None:
+    assert build(OmegaConf.create({"_target_": "fractions.Fraction", "numerator": 1}), "x", denominator=2) == 0.5
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_mistake_is_not_wrapped(nested: bool) -> None:
+    given = node("", inner=node("data")) if nested else node("data")
+
+    with pytest.raises(DataError, match=r"^data\.path=x: the file is empty$"):
+        build(given, "data")
+
+
+@pytest.mark.parametrize(("why", "message"), [("too small", "eval: too small"), ("eval.ks=0: no", "eval.ks=0: no")])
+def test_another_refusal_begins_with_the_key(why: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        build(node(why), "eval")
