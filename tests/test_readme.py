@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from recretrain.commands.cli import main
-from recretrain.commands.reproduce import expand
-from recretrain.configuration.compose import compose
+from recretrain.configuration.compose import compose, expand
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

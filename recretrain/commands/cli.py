@@ -69,7 +69,7 @@ def _dispatch(arguments: list[str]) -> None:
     elif arguments[:1] in (["-sc"], ["--shell-completion"]):
         from recretrain.commands.completion import complete
 
-        complete(arguments)
+        complete(arguments, parser())
     else:
         found = _parsed(arguments)
         act: Callable[[argparse.Namespace], None] = found.act
@@ -90,7 +90,9 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
 
 def _run(arguments: list[str]) -> None:
     if {"-h", "--help"} & set(arguments):
-        print(listing.run_help(conf_dir(), arguments))
+        from recretrain.configuration.help import run_help
+
+        print(run_help(arguments))
         return
     from recretrain.commands.run import launch
 

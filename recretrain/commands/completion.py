@@ -1,35 +1,44 @@
-"""Tab completion: our verbs by ourselves, and what follows `run` by Hydra."""
+"""Tab completion: our verbs from the parser, and the overrides that follow `run` from Hydra."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from recretrain.configuration import options as listing
 from recretrain.configuration.compose import conf_dir, explained, register_schema
 
-WORDS = {  # what can follow a verb
-    "": ("run", "reproduce", "report", "data", "list", "doctor", "--help", "--version"),
-    "data": ("list", "prepare", "describe", "synth"),
-    "list": tuple(listing.GROUPS),
-    "doctor": (),
-    "report": ("--table", "--format", "--out"),
-}
 
-
-def complete(arguments: Sequence[str]) -> None:
+def complete(arguments: Sequence[str], parser: argparse.ArgumentParser) -> None:
     """Answer `recretrain -sc install=bash|fish|zsh` and the queries of the script that it prints."""
-    words = os.environ.get("COMP_LINE", "").split()
-    verb = words[1] if len(words) > 1 else ""
+    line = os.environ.get("COMP_LINE", "").split()
+    verb = line[1] if len(line) > 1 else ""
     querying = any(argument.startswith("query=") for argument in arguments)
-    if not querying or verb == "run" or words[1:3] in (["data", "prepare"], ["data", "describe"]):
+    if not querying or verb == "run" or line[1:3] in (["data", "prepare"], ["data", "describe"]):
         _hydra(arguments)
     elif verb == "reproduce":
-        print(" ".join(listing.options(conf_dir(), "table")))
+        print(" ".join([*listing.options(conf_dir(), "table"), *words(parser, [verb])]))
     else:
-        print(" ".join(WORDS.get(verb, WORDS[""])))
+        print(" ".join(words(parser, line[1:])))
+
+
+def words(parser: argparse.ArgumentParser, line: Sequence[str]) -> list[str]:
+    """The verbs, choices and options that can follow the words of a line."""
+    for action in parser._actions:
+        if line and line[-1] in action.option_strings and action.choices:
+            return list(map(str, action.choices))
+        if isinstance(action, argparse._SubParsersAction) and line and line[0] in action.choices:
+            return words(action.choices[line[0]], line[1:])
+    return [word for action in parser._actions for word in _of(action)]
+
+
+def _of(action: argparse.Action) -> Iterator[str]:
+    yield from (word for word in action.option_strings if word.startswith("--"))
+    if not action.option_strings:
+        yield from map(str, action.choices or ())
 
 
 def _hydra(arguments: Sequence[str]) -> None:

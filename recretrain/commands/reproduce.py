@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from recretrain.configuration.compose import compose, conf_dir, explained, run_folder
+from recretrain.configuration.compose import compose, conf_dir, expand, explained, run_folder
 from recretrain.configuration.messages import choose_from
 from recretrain.errors import ConfigError
 
@@ -75,17 +75,6 @@ def _of_data(wanted: Sequence[str], words: Sequence[str], card: Card) -> list[st
 
 def _values(override: str) -> list[str]:
     return override.partition("=")[2].split(",")
-
-
-def expand(sweep: Sequence[str]) -> Iterator[list[str]]:
-    """The override lists of the single runs of a sweep."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    with explained():
-        parsed = OverridesParser.create().parse_overrides(list(sweep))
-    for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
-        yield from (list(job) for job in batch)
 
 
 def state(job: Sequence[str]) -> str:

@@ -57,12 +57,70 @@ def register_schema() -> None:
 
 def compose(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
     """The configuration that `recretrain run <overrides>` would get, and the option chosen in each group."""
+    with _hydra():
+        return _without_hydra(_composed(overrides))
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A configuration, and where it comes from."""
+
+    values: Mapping[str, Any]  # interpolations resolved
+    choices: Mapping[str, str]  # of each group of ours; `cut@data.cut` for one that fills a key further in
+    files: Sequence[
+        tuple[str, Path]
+    ]  # in the order of their merging: the dotted key they fill ("" for all) and the file
+    folders: Sequence[Path]  # conf/ and those of hydra.searchpath
+
+
+def composition(overrides: Sequence[str]) -> Composition:
+    """What `recretrain run <overrides>` would run, with the files that its values come from."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    with _hydra():
+        config = _composed(overrides)
+        folders = [Path(source.path) for source in config.hydra.runtime.config_sources if source.schema == "file"]
+        loader = GlobalHydra.instance().config_loader()
+        merged = loader.compute_defaults_list("config", list(overrides), RunMode.RUN).defaults
+        config, choices = _without_hydra(config)
+        values: Any = OmegaConf.to_container(config, resolve=True)
+    places = [(default.package or "", f"{default.config_path}.yaml") for default in merged]
+    files = [(key, folder / name) for key, name in places for folder in folders if (folder / name).is_file()]
+    ours = {key: choices[key].replace("None", "null") for key in reversed(choices) if not key.startswith("hydra/")}
+    return Composition(values, ours, [(key, file) for key, file in files if not key.startswith("hydra")], folders)
+
+
+def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
+    """The override lists of the single runs of a sweep."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    with explained():
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
+        yield from (list(job) for job in batch)
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
     import hydra
-    from omegaconf import open_dict, read_write
 
     register_schema()
     with explained(), hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        config = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
+        yield
+
+
+def _composed(overrides: Sequence[str]) -> DictConfig:
+    import hydra
+
+    return hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
+
+
+def _without_hydra(config: DictConfig) -> tuple[DictConfig, dict[str, str]]:
+    from omegaconf import open_dict, read_write
+
     choices = {str(group): str(choice) for group, choice in config.hydra.runtime.choices.items()}
     with read_write(config), open_dict(config):
         del config["hydra"]

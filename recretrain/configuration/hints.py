@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from recretrain.configuration.messages import did_you_mean
@@ -79,15 +79,15 @@ def in_words(hint: Any) -> str:
     return WORDS.get(hint, str(hint))
 
 
-def in_yaml(value: Any) -> str:
-    """A value as one would write it on the command line, text in quotes."""
+def in_yaml(value: Any, text: Callable[[str], str] = repr) -> str:
+    """A value as one would write it on the command line; `text` quotes what is text."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list):
-        return f"[{', '.join(map(in_yaml, value))}]"
+        return f"[{', '.join(in_yaml(item, text) for item in value)}]"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {in_yaml(item)}" for key, item in value.items()) + "}"
-    return repr(value)
+        return "{" + ", ".join(f"{key}: {in_yaml(item, text)}" for key, item in value.items()) + "}"
+    return text(value) if isinstance(value, str) else str(value)
 
 
 def choices(hint: Any) -> list[Any]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from recretrain.commands.reproduce import expand, sweeps
-from recretrain.configuration.compose import conf_dir
+from recretrain.commands.reproduce import sweeps
+from recretrain.configuration.compose import conf_dir, expand
 from recretrain.errors import ConfigError
 
 

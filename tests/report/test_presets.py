@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from recretrain.commands.reproduce import expand, sweeps
-from recretrain.configuration.compose import compose, digest
+from recretrain.commands.reproduce import sweeps
+from recretrain.configuration.compose import compose, digest, expand
 from recretrain.report import paper
 
 TABLES = paper.names(Path(__file__).parents[2] / "conf")
