@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from recretrain.data.fields import Field, write_fields
+from recretrain.data.fields import Field
 from recretrain.data.questions import Arrivals
 from recretrain.data.stream import Stream
+from recretrain.preparation.sources.facts import Fact, write_fields
 
 Slices = Sequence[tuple[Sequence[int], Sequence[int]]]  # users and items of each period
 
@@ -39,7 +40,9 @@ def write_stream(folder: Path, slices: Slices, *, n_users: int, n_items: int, so
         "periods": [{"name": str(index), "rows": len(users)} for index, (users, _) in enumerate(slices)],
     }
     (folder / "stream.json").write_text(json.dumps(card))
-    write_fields(folder, {"user": fields(n_users, "age"), "item": fields(n_items, "genre")})
+    known = {"user": fields(n_users, "age"), "item": fields(n_items, "genre")}
+    facts = {kind: [Fact(f.name, f.size, f.many, f.values.int().numpy()) for f in of] for kind, of in known.items()}
+    write_fields(folder, facts)
     return folder
 
 

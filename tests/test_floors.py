@@ -24,12 +24,13 @@ MAY_ALSO: dict[str, set[str]] = {}
 MAY_NOT = {  # however low the other stands
     "report": {"data", "configuration"},
     "data": {"configuration"},
+    "preparation": {"data", "configuration", "report"},
     "backbones": {"configuration", "report", "preparation"},
     "evaluation": {"configuration", "report", "preparation"},
     "methods": {"configuration", "report", "preparation"},
     "engine": {"report"},
 }
-WITHOUT_TORCH = ("errors", "records", "values", "configuration", "report", "commands")
+WITHOUT_TORCH = ("errors", "records", "values", "configuration", "report", "preparation", "commands")
 
 
 def rooms() -> set[str]:

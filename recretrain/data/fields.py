@@ -36,17 +36,8 @@ class Fields:
         self.item = list(item)
 
 
-def write_fields(folder: Path, fields: Mapping[str, Sequence[Field]]) -> None:
-    """`fields.json` and one array a field; to be called by a source that has fields."""
-    card = {kind: [{"name": f.name, "size": f.size, "many": f.many} for f in fields.get(kind, ())] for kind in KINDS}
-    for kind in KINDS:
-        for field in fields.get(kind, ()):
-            np.save(_file(folder, kind, field.name), field.values.numpy().astype(np.int32))
-    (folder / "fields.json").write_text(json.dumps(card, indent=1) + "\n")
-
-
 def read_fields(folder: Path) -> Fields:
-    """What `write_fields` wrote; no fields where it was not called."""
+    """The fields of a prepared folder (docs/contracts.md); none where its source knows none."""
     card = folder / "fields.json"
     told = json.loads(card.read_text()) if card.is_file() else {kind: [] for kind in KINDS}
     return Fields(**{kind: [_read(folder, kind, field) for field in fields] for kind, fields in told.items()})

@@ -314,11 +314,18 @@ def test_globo_in_48_slots(tmp_path: Path):
     assert len(card["periods"]) == 48
 
 
-def test_preparing_does_not_wait_for_torch():
+def test_preparing_does_not_wait_for_torch(tmp_path: Path):
     import subprocess
     import sys
 
-    code = "import sys, recretrain.preparation.prepare, recretrain.preparation.cut; sys.exit('torch' in sys.modules)"
+    code = f"""
+import sys
+from pathlib import Path
+from recretrain.preparation.prepare import load_source, prepare
+source = load_source(Path({str(CONF)!r}) / "data/movielens.yaml", source="synthetic")
+assert (prepare(source, data_root=Path("."), cache=Path({str(tmp_path)!r})) / "fields.json").is_file()
+sys.exit("torch" in sys.modules)
+"""
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -1,12 +1,16 @@
-"""What is known of users and items beside their rows: small text files, read in Python and numbered."""
+"""Facts about users and items beside their rows: small text files, read in Python, numbered and written as fields."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -14,12 +18,19 @@ from recretrain.errors import DataError
 from recretrain.preparation.sources.base import Connection
 from recretrain.preparation.sources.lines import SHOWN
 
-if TYPE_CHECKING:  # torch is slow to import, and listing data sets does without
-    from recretrain.data.fields import Field
-
 log = logging.getLogger(__name__)
 
 UNKNOWN = "nan"  # as in MeLU's vocabularies
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One fact about all users or all items, its values numbered; `recretrain.data.fields` reads it as a field."""
+
+    name: str
+    size: int  # values are 0..size-1
+    many: bool  # an id may have several values; else it has exactly one
+    values: npt.NDArray[np.int32]  # [n, m], -1 after the last; m = 1 unless `many`
 
 
 def records(file: Path, separator: str, fields: int, encoding: str) -> Iterator[tuple[int, list[str]]]:
@@ -58,26 +69,35 @@ def keys_of(connection: Connection, table: str) -> list[Any]:
 
 
 def numbered(
-    name: str, told: Sequence[Sequence[str]], *, many: bool, vocabulary: Sequence[str] = (), size: int = 0
-) -> Field:
-    """`told` holds the values of every id; those that the vocabulary lacks come after it, in order of appearance."""
-    import torch
+    name: str, values: Sequence[Sequence[str]], *, many: bool, vocabulary: Sequence[str] = (), size: int = 0
+) -> Fact:
+    """The fact whose `values` of every id are given; `size` is the least of its table.
 
-    from recretrain.data.fields import Field
-
+    Values are numbered as in the vocabulary; those that it lacks come after it, in order of appearance.
+    """
     number = {value: n for n, value in enumerate(vocabulary)}
-    rows = [[number.setdefault(value, len(number)) for value in dict.fromkeys(values)] for values in told]
+    rows = [[number.setdefault(value, len(number)) for value in dict.fromkeys(of_id)] for of_id in values]
     if vocabulary and len(number) > len(vocabulary):
         log.info("%s: %d values that its vocabulary lacks are numbered after it", name, len(number) - len(vocabulary))
     longest = max(map(len, rows))
     padded = [row + [-1] * (longest - len(row)) for row in rows]
-    return Field(name, max(size, len(number)), many, torch.tensor(padded, dtype=torch.int64))
+    return Fact(name, max(size, len(number)), many, np.array(padded, dtype=np.int32).reshape(len(rows), longest))
 
 
-def write_facts(folder: Path, fields: Mapping[str, Sequence[Field]], titles: Sequence[str]) -> None:
-    """The fields of both kinds, and `titles.parquet` (id, title) for people."""
-    from recretrain.data.fields import write_fields
-
-    write_fields(folder, fields)
+def write_facts(folder: Path, facts: Mapping[str, Sequence[Fact]], titles: Sequence[str]) -> None:
+    """Write the facts of both kinds, and `titles.parquet` (id, title) for people."""
+    write_fields(folder, facts)
     ids = pa.array(range(len(titles)), pa.int64())
     pq.write_table(pa.table({"id": ids, "title": pa.array(titles, pa.string())}), folder / "titles.parquet")
+
+
+def write_fields(folder: Path, facts: Mapping[str, Sequence[Fact]]) -> None:
+    """Write `fields.json` and one array a fact (docs/contracts.md); `facts` are those of "user" and of "item"."""
+    card = {
+        kind: [{"name": fact.name, "size": fact.size, "many": fact.many} for fact in facts.get(kind, ())]
+        for kind in ("user", "item")
+    }
+    for kind, known in facts.items():
+        for fact in known:
+            np.save(folder / f"{kind}_{fact.name}.npy", fact.values)
+    (folder / "fields.json").write_text(json.dumps(card, indent=1) + "\n")

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import duckdb
 
 from recretrain.errors import DataError
 from recretrain.preparation.sources import lines, movielens
 from recretrain.preparation.sources.base import Connection, Generator, Relation, Source, one_of
-from recretrain.preparation.sources.facts import UNKNOWN, keys_of, numbered, records, whole, words, write_facts
+from recretrain.preparation.sources.facts import UNKNOWN, Fact, keys_of, numbered, records, whole, words, write_facts
 from recretrain.preparation.sources.movielens_facts import IMDB, LAYOUTS, USER, Film, films, imdb, users
 from recretrain.preparation.sources.states import STATES, check_share, drawn, with_states
-
-if TYPE_CHECKING:
-    from recretrain.data.fields import Field
 
 NEW_USERS = "melu_new_users.txt"
 EXTRA = "movies_extrainfos.dat"
@@ -140,7 +137,7 @@ class MovieLensFacts(Source):
             if year is not None or self.missing_year == "existing"
         }
 
-    def _item_fields(self, keys: Sequence[int], told: Mapping[int, Film], files: Sequence[Path]) -> list[Field]:
+    def _item_fields(self, keys: Sequence[int], told: Mapping[int, Film], files: Sequence[Path]) -> list[Fact]:
         if self.facts == "genres":
             return [numbered("genre", [told[key].genres if key in told else [UNKNOWN] for key in keys], many=True)]
         known = imdb(_named(files, EXTRA)[0])
@@ -149,7 +146,7 @@ class MovieLensFacts(Source):
             for name in IMDB
         ]
 
-    def _user_fields(self, connection: Connection, files: Sequence[Path]) -> list[Field]:
+    def _user_fields(self, connection: Connection, files: Sequence[Path]) -> list[Fact]:
         if LAYOUTS[self.release].users is None:
             return []
         known = users(files[2], self.release)
@@ -159,7 +156,7 @@ class MovieLensFacts(Source):
             for name in USER
         ]
 
-    def _numbered(self, name: str, told: Sequence[Sequence[str]], files: Sequence[Path]) -> Field:
+    def _numbered(self, name: str, told: Sequence[Sequence[str]], files: Sequence[Path]) -> Fact:
         vocabulary = [word for file in _named(files, VOCABULARIES[name]) for word in words(file)]
         size = self.actor_size if name == "actor" and vocabulary else None
         return numbered(name, told, many=name in ("genre", "director", "actor"), vocabulary=vocabulary, size=size or 0)
