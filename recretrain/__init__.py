@@ -1,3 +1,3 @@
 """Retrain recommenders period by period, and compare fairly."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

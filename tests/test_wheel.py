@@ -58,6 +58,7 @@ def test_the_wheel_holds_the_package_and_its_conf(wheel: Path) -> None:
     expected = {f"recretrain/{file.relative_to(ROOT)}" for file in (ROOT / "conf").rglob("*.yaml")}
     assert len(expected) > 20
     assert expected <= names
+    assert "recretrain/py.typed" in names
     assert {name.split("/")[0] for name in names if "dist-info" not in name} == {"recretrain"}
 
 
