@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.tables import take
 from recretrain.data.vocabulary import Vocabulary
+from recretrain.values import AtLeast1, Dropout
 
 _MASKED = -(2.0**32) + 1  # the released code's score of a key that must not be seen
 
@@ -19,7 +20,7 @@ class AderSASRec(SequenceBackbone):
     """Spec (c). One head, item table tied with the scores, one representation a history: that of its last item."""
 
     def __init__(
-        self, *, vocabulary: Vocabulary, embedding_size: int, blocks: int, longest: int, dropout: float
+        self, *, vocabulary: Vocabulary, embedding_size: AtLeast1, blocks: AtLeast1, longest: AtLeast1, dropout: Dropout
     ) -> None:
         super().__init__()
         self.longest = longest

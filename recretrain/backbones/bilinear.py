@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from recretrain.backbones.content import FieldTables, RatingBackbone, fields_of
 from recretrain.data.vocabulary import Vocabulary
+from recretrain.values import AtLeast1, Positive
 
 
 class Bilinear(RatingBackbone):
@@ -15,7 +16,7 @@ class Bilinear(RatingBackbone):
     MeLU's paper names neither rank nor regularisation of its PPR; the full W has 35 million weights (spec e).
     """
 
-    def __init__(self, *, vocabulary: Vocabulary, rank: int, init_std: float) -> None:
+    def __init__(self, *, vocabulary: Vocabulary, rank: AtLeast1, init_std: Positive) -> None:
         super().__init__()
         fields = fields_of(vocabulary)
         self.rank = rank

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.tables import take
 from recretrain.data.vocabulary import Vocabulary
+from recretrain.values import AtLeast1, Dropout
 
 
 class Caser(SequenceBackbone):
@@ -20,11 +21,11 @@ class Caser(SequenceBackbone):
         self,
         *,
         vocabulary: Vocabulary,
-        embedding_size: int,
-        horizontal: int,
-        vertical: int,
-        longest: int,
-        dropout: float,
+        embedding_size: AtLeast1,
+        horizontal: AtLeast1,
+        vertical: AtLeast1,
+        longest: AtLeast1,
+        dropout: Dropout,
         users: bool,
     ) -> None:
         super().__init__()

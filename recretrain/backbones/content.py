@@ -16,6 +16,7 @@ from recretrain.data.fields import Field, Fields
 from recretrain.data.stream import Questions
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.errors import DataError
+from recretrain.values import AtLeast1
 
 Layers = list[
     tuple[Tensor, Tensor]
@@ -116,8 +117,8 @@ class ContentNet(RatingBackbone):
         self,
         *,
         vocabulary: Vocabulary,
-        embedding_size: int,
-        hidden: Sequence[int],
+        embedding_size: AtLeast1,
+        hidden: Sequence[AtLeast1],
         reserve_unseen: bool,
     ) -> None:
         super().__init__()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.tables import take
 from recretrain.data.vocabulary import Vocabulary
+from recretrain.values import AtLeast1, Dropout
 
 
 class GRU4Rec(SequenceBackbone):
@@ -21,12 +22,12 @@ class GRU4Rec(SequenceBackbone):
         self,
         *,
         vocabulary: Vocabulary,
-        embedding_size: int,
-        hidden_size: int,
-        layers: int,
+        embedding_size: AtLeast1,
+        hidden_size: AtLeast1,
+        layers: AtLeast1,
         tied: bool,
-        longest: int,
-        dropout: float,
+        longest: AtLeast1,
+        dropout: Dropout,
     ) -> None:
         super().__init__()
         self.longest = longest

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from recretrain.backbones.base import Backbone, rows_of
 from recretrain.data.stream import Questions
 from recretrain.data.vocabulary import Vocabulary
+from recretrain.values import AtLeast1, Positive
 
 _GEMM_ITEMS = 30  # up to this many known items per candidate, scoring all of them and picking beats gathering rows
 
@@ -15,7 +16,7 @@ _GEMM_ITEMS = 30  # up to this many known items per candidate, scoring all of th
 class MF(Backbone):
     """Spec (c): no biases; N(0, init_std) rows, also for ids that appear later."""
 
-    def __init__(self, *, vocabulary: Vocabulary, embedding_size: int, init_std: float) -> None:
+    def __init__(self, *, vocabulary: Vocabulary, embedding_size: AtLeast1, init_std: Positive) -> None:
         super().__init__()
         self._init_std = init_std
         self.user = nn.Parameter(torch.empty(vocabulary.n_users, embedding_size))

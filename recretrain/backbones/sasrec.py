@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.tables import take
 from recretrain.data.vocabulary import Vocabulary
+from recretrain.errors import ConfigError
+from recretrain.values import AtLeast1, Dropout
 
 _EPSILON = 1e-8
 
@@ -29,11 +31,20 @@ class SASRec(SequenceBackbone):
     """The item table is tied with the scores; the last block computes the last position alone."""
 
     def __init__(
-        self, *, vocabulary: Vocabulary, embedding_size: int, blocks: int, heads: int, longest: int, dropout: float
+        self,
+        *,
+        vocabulary: Vocabulary,
+        embedding_size: AtLeast1,
+        blocks: AtLeast1,
+        heads: AtLeast1,
+        longest: AtLeast1,
+        dropout: Dropout,
     ) -> None:
         super().__init__()
         if embedding_size % heads:
-            raise ValueError(f"backbone.heads={heads} must divide backbone.embedding_size={embedding_size}")
+            raise ConfigError(
+                f"backbone.heads={heads} must divide backbone.embedding_size={embedding_size}; change one of them"
+            )
         self.longest = longest
         self.dropout = dropout
         self.item = nn.Parameter(torch.empty(vocabulary.n_items, embedding_size))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from recretrain.backbones.content import ContentNet, FieldTables, RatingBackbone
 from recretrain.data.vocabulary import Vocabulary
+from recretrain.values import AtLeast1
 
 
 class WideDeep(RatingBackbone):
@@ -16,7 +17,7 @@ class WideDeep(RatingBackbone):
     here it weighs every value of every field, without crosses.
     """
 
-    def __init__(self, *, vocabulary: Vocabulary, embedding_size: int, hidden: Sequence[int]) -> None:
+    def __init__(self, *, vocabulary: Vocabulary, embedding_size: AtLeast1, hidden: Sequence[AtLeast1]) -> None:
         super().__init__()
         self.deep = ContentNet(
             vocabulary=vocabulary, embedding_size=embedding_size, hidden=hidden, reserve_unseen=False

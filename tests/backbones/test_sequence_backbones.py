@@ -22,6 +22,7 @@ from recretrain.backbones.tables import TensorFlowAdam
 from recretrain.configuration.compose import conf_dir
 from recretrain.data.stream import Questions
 from recretrain.data.vocabulary import Vocabulary
+from recretrain.errors import ConfigError
 
 ITEMS, KNOWN, LONGEST, SIZE, USERS = 30, 25, 6, 8, 3
 SAME = {"atol": 1e-5, "rtol": 1e-5}
@@ -315,7 +316,7 @@ def test_sasrec_is_the_plain_computation(heads: int, blocks: int, learning: bool
 
 
 def test_sasrec_says_which_heads_do_not_fit():
-    with pytest.raises(ValueError, match="heads=3 must divide"):
+    with pytest.raises(ConfigError, match=r"backbone\.heads=3 must divide .*; change one of them"):
         sasrec(heads=3)
 
 
