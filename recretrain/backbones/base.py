@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,9 @@ from recretrain.data.stream import Questions
 
 
 class Backbone(nn.Module, ABC):
-    """A plain module over ids 0..n-1 of a stream."""
+    """A plain module over ids 0..n-1 of users and items. Its constructor takes `vocabulary: Vocabulary` and, by
+    keyword, what conf/backbone gives.
+    """
 
     @abstractmethod
     def score(self, questions: Questions) -> Tensor:
@@ -20,13 +24,22 @@ class Backbone(nn.Module, ABC):
         The returned tensor may be a reused buffer: read it before the next call.
         """
 
+    @abstractmethod
+    def draw(self, generator: torch.Generator | None) -> None:
+        """Replace all weights by new ones, as at the start of a run; None: by torch's own generator."""
+
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
 
-def rows_of(table: Tensor, catalogue: Tensor) -> Tensor:
-    """The rows of distinct ids in ascending order; without a copy where they are the first ones."""
-    if int(catalogue[-1]) == len(catalogue) - 1:
-        return table[: len(catalogue)]
-    return table[catalogue]
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """No gradients for its parameters inside; as before outside."""
+    before = [p.requires_grad for p in module.parameters()]
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter, wanted in zip(module.parameters(), before, strict=True):
+            parameter.requires_grad_(wanted)

@@ -10,7 +10,7 @@ from recretrain.data.vocabulary import Vocabulary
 
 
 class Biases(RatingBackbone):
-    """The user's part is not kept: whoever asks gives it with the question."""
+    """Mean and items' biases; a user's bias is not kept, since the ratings it is made of come with the question."""
 
     def __init__(self, *, vocabulary: Vocabulary) -> None:
         super().__init__()
@@ -22,6 +22,11 @@ class Biases(RatingBackbone):
     @property
     def device(self) -> torch.device:
         return self.mean.device
+
+    def draw(self, generator: torch.Generator | None) -> None:
+        """Zeros: nothing here is random."""
+        self.mean.zero_()
+        self.item.zero_()
 
     def predict(self, user: Tensor, item: Tensor) -> Tensor:
         return self.mean + self.item[item]

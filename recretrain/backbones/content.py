@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,15 +19,14 @@ from recretrain.data.vocabulary import Vocabulary
 from recretrain.errors import DataError
 from recretrain.values import AtLeast1
 
-Layers = list[
-    tuple[Tensor, Tensor]
-]  # weight and bias of each: [out, in], [out]; or one of each user's: [B, out, in], [B, out]
+# weight and bias of each layer: [out, in], [out]; or of each user's own: [B, out, in], [B, out]
+Layers = list[tuple[Tensor, Tensor]]
 
 
 class FieldTables(nn.Module):
-    """One table a field; the rows of a field with several values are averaged (MeLU, spec c).
+    """One table a field; the rows of a field with several values are averaged (melu.md, c).
 
-    A value that was never trained may share a reserved row until it is (`meet`): the released code has none, its
+    With `reserve`, values share a reserved row until they are trained (`meet`). The released code has no such row: its
     vocabularies hold the values of users to come.
     """
 
@@ -43,7 +43,8 @@ class FieldTables(nn.Module):
 
     def draw(self, generator: torch.Generator | None) -> None:
         """N(0, 1) for fields of one value; for those of several the default of a linear layer, +-1 / sqrt(values)."""
-        for table, size, many in zip(self.tables, self._sizes, self._many, strict=True):
+        for place, (table, size, many) in enumerate(zip(self.tables, self._sizes, self._many, strict=True)):
+            self._of("met", place).fill_(not self._reserve)
             with torch.no_grad():
                 if many:
                     table.uniform_(-1 / math.sqrt(size), 1 / math.sqrt(size), generator=generator)
@@ -51,13 +52,16 @@ class FieldTables(nn.Module):
                     table.normal_(generator=generator)
 
     def meet(self, ids: Tensor) -> None:
-        """The values of these users or items are about to be trained."""
+        """Read their own rows for the values of these users or items, which are about to be trained.  # [N]"""
         for place in range(len(self.tables)):
             values = self._of("values", place)[ids]
             self._of("met", place)[values[values >= 0]] = True
 
     def forward(self, ids: Tensor, *, gather: bool = False) -> Tensor:
-        """`gather`: by indexing, which torch.func can batch, not by the faster bags.  # [N] -> [N, fields x size]"""
+        """Rows of all fields side by side; `gather`: by indexing, which torch.func can batch, not by the faster bags.
+
+        # [N] -> [N, fields x size]
+        """
         parts = []
         for place, table in enumerate(self.tables):
             values = self._of("values", place)[ids].clamp(min=0)
@@ -71,7 +75,10 @@ class FieldTables(nn.Module):
         return torch.cat(parts, 1)
 
     def gradient_norms(self, back: Tensor, ids: Tensor) -> list[Tensor]:
-        """Norm of each table's gradient by one id, `back` being that of what `forward` gives for it.  # [N] each"""
+        """Norm of each table's gradient by every id alone; `back`: the gradient of `forward`.
+
+        # [N, fields x size], [N] -> [N] each
+        """
         parts = torch.split(back, back.shape[1] // len(self.tables), 1)
         weights = (self._of("weights", place)[ids] for place in range(len(self.tables)))
         return [part.norm(dim=1) * weight.norm(dim=1) for part, weight in zip(parts, weights, strict=True)]
@@ -84,16 +91,12 @@ class FieldTables(nn.Module):
 class RatingBackbone(Backbone):
     """Predicts ratings; a question's candidates are the items to rate."""
 
+    @abstractmethod
     def predict(self, user: Tensor, item: Tensor) -> Tensor:
-        """[B], [B, n] -> [B, n]"""
-        raise NotImplementedError
-
-    def draw(self, generator: torch.Generator | None) -> None:
-        """New weights, as at the start of a run."""
-        raise NotImplementedError
+        """Ratings of each user's own items.  # [B], [B, n] -> [B, n]"""
 
     def meet(self, user: Tensor, item: Tensor) -> None:
-        """These users and items are about to be trained."""
+        """Take note of users and items that are about to be trained.  # [N], [N]"""
 
     @torch.no_grad()
     def score(self, questions: Questions) -> Tensor:
@@ -111,7 +114,7 @@ def fields_of(vocabulary: Vocabulary) -> Fields:
 
 
 class ContentNet(RatingBackbone):
-    """MeLU's network (spec c): [item | user] -> hidden layers with ReLU -> a rating. Theta1: tables, Theta2: layers."""
+    """MeLU's network, melu.md (c): [item | user] -> hidden layers, ReLU -> a rating. Theta1: tables, Theta2: layers."""
 
     def __init__(
         self,
@@ -147,11 +150,11 @@ class ContentNet(RatingBackbone):
         return decide(self.inputs(user, item), self.decision_layers())
 
     def forward(self, user: Tensor, item: Tensor) -> Tensor:
-        """What `predict` gives, made of what torch.func can batch."""
+        """`predict` by operations that torch.func can batch.  # [B], [B, n] -> [B, n]"""
         return decide(self.inputs(user, item, gather=True), self.decision_layers())
 
     def inputs(self, user: Tensor, item: Tensor, *, gather: bool = False) -> Inputs:
-        """What the decision layers see.  # [B], [B, n]"""
+        """The input of the decision layers.  # [B], [B, n]"""
         items = self.item(item.reshape(-1), gather=gather).view(*item.shape, -1)
         return Inputs(items, self.user(user, gather=gather))
 
@@ -161,7 +164,7 @@ class ContentNet(RatingBackbone):
 
 @dataclass(frozen=True)
 class Inputs:
-    """[item | user] of the rows of each user; the user's half is the same in all of them, and computed with once."""
+    """[item | user] of every row of each user; the user's half, equal in all rows, is kept and multiplied once."""
 
     item: Tensor  # [B, n, d]
     user: Tensor  # [B, e]
@@ -170,22 +173,22 @@ class Inputs:
         return Inputs(self.item[index], self.user[index])
 
     def times(self, weight: Tensor) -> Tensor:
-        """[out, d + e] or [B, out, d + e] -> [B, n, out]"""
+        """Product with a weight, or with each user's own.  # [out, d + e] or [B, out, d + e] -> [B, n, out]"""
         size = self.item.shape[2]
         return self.item @ weight[..., :size].mT + self.user.unsqueeze(1) @ weight[..., size:].mT
 
     def gradient(self, error: Tensor) -> Tensor:
-        """Of each user's weight, from that of `times`.  # [B, n, out] -> [B, out, d + e]"""
+        """The gradient of each user's weight, given that of `times`.  # [B, n, out] -> [B, out, d + e]"""
         return torch.cat([error.mT @ self.item, error.sum(1).unsqueeze(2) * self.user.unsqueeze(1)], 2)
 
 
 def decide(inputs: Inputs, layers: Layers) -> Tensor:
-    """[B, n] ratings."""
+    """Ratings.  # [B, n]"""
     return activations(inputs, layers)[-1].squeeze(2)
 
 
 def activations(inputs: Inputs, layers: Layers) -> list[Tensor]:
-    """What each layer gives.  # [B, n, out] each"""
+    """The output of each layer.  # [B, n, out] each"""
     found: list[Tensor] = []
     for place, (weight, bias) in enumerate(layers, start=1):
         product = found[-1] @ weight.mT if found else inputs.times(weight)

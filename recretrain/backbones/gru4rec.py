@@ -1,4 +1,4 @@
-"""GRU4Rec (Hidasi et al., ICLR 2016; Hidasi & Karatzoglou, CIKM 2018): a history is the last state of a GRU."""
+"""GRU4Rec (Hidasi et al., ICLR 2016; Hidasi & Karatzoglou, CIKM 2018): the last state of a GRU sums up a history."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recretrain.values import AtLeast1, Dropout
 class GRU4Rec(SequenceBackbone):
     """Weights are drawn as in the authors' code: Glorot-uniform, a matrix for each gate, and no biases.
 
-    Its scores have a bias for each item; a dot product has none, so here it is left out.
+    The authors' scores have a bias for each item; a dot product has none, so it is left out here.
     """
 
     def __init__(
@@ -53,18 +53,26 @@ class GRU4Rec(SequenceBackbone):
                 nn.init.xavier_uniform_(matrix, generator=generator)
 
     def encode(self, history: Tensor) -> Tensor:
-        history, last = _from_the_first(history)
-        items = take(self.item, history)
-        states, _ = self.gru(F.dropout(items, self.dropout, self.training))
+        states, padding = self._states(history)
+        last = history.shape[1] - 1 - padding
         final: Tensor = self.narrow(states[torch.arange(len(history), device=history.device), last])
         return final
 
+    def encode_all(self, history: Tensor) -> Tensor:
+        """One pass over the histories."""
+        states, padding = self._states(history)
+        column = torch.arange(history.shape[1], device=history.device) - padding.unsqueeze(1)  # of a position's state
+        row = torch.arange(len(history), device=history.device).unsqueeze(1)
+        vectors: Tensor = self.narrow(states[row, column.clamp(min=0)])
+        return vectors * (history >= 0).unsqueeze(2)
 
-def _from_the_first(history: Tensor) -> tuple[Tensor, Tensor]:
-    """Histories with their first item in the first column, and the column of the last item; what stands behind it
-    is of no consequence, since a state does not depend on later items.  # [B, T] -> [B, T], [B]
-    """
-    width = history.shape[1]
-    padding = (history < 0).sum(1)
-    column = torch.arange(width, device=history.device) + padding.unsqueeze(1)
-    return history.gather(1, column.clamp(max=width - 1)), width - 1 - padding
+    def _states(self, history: Tensor) -> tuple[Tensor, Tensor]:
+        """States with that of the first item in the first column, and the number of columns without an item, which
+        come last and affect no state.  # [B, T] -> [B, T, hidden], [B]
+        """
+        width = history.shape[1]
+        padding = (history < 0).sum(1)
+        column = torch.arange(width, device=history.device) + padding.unsqueeze(1)
+        items = take(self.item, history.gather(1, column.clamp(max=width - 1)).clamp(min=0))
+        states, _ = self.gru(F.dropout(items, self.dropout, self.training))
+        return states, padding

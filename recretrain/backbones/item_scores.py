@@ -11,6 +11,8 @@ from recretrain.data.vocabulary import Vocabulary
 
 
 class ItemScores(Backbone):
+    """Scores that a method writes; nothing is fitted by gradients."""
+
     def __init__(self, *, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.scores: Tensor
@@ -19,6 +21,10 @@ class ItemScores(Backbone):
     @property
     def device(self) -> torch.device:
         return self.scores.device
+
+    def draw(self, generator: torch.Generator | None) -> None:
+        """Zeros: nothing here is random."""
+        self.scores.zero_()
 
     def score(self, questions: Questions) -> Tensor:
         if questions.candidates is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from recretrain.backbones.base import Backbone, rows_of
+from recretrain.backbones.base import Backbone
+from recretrain.backbones.tables import rows_of
 from recretrain.data.stream import Questions
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.values import AtLeast1, Positive
@@ -14,7 +15,7 @@ _GEMM_ITEMS = 30  # up to this many known items per candidate, scoring all of th
 
 
 class MF(Backbone):
-    """Spec (c): no biases; N(0, init_std) rows, also for ids that appear later."""
+    """sml.md (c): no biases; N(0, init_std) rows, also for ids that appear later."""
 
     def __init__(self, *, vocabulary: Vocabulary, embedding_size: AtLeast1, init_std: Positive) -> None:
         super().__init__()
@@ -26,7 +27,7 @@ class MF(Backbone):
 
     @torch.no_grad()
     def draw(self, generator: torch.Generator | None) -> None:
-        """New N(0, init_std) weights, as at the start of a run."""
+        """N(0, init_std)."""
         for table in self.parameters():
             table.normal_(0.0, self._init_std, generator=generator)
 
@@ -51,7 +52,7 @@ class MF(Backbone):
         return scores
 
     def _buffer(self, name: str, *shape: int) -> Tensor:
-        """Reused from chunk to chunk: fresh memory costs more in page faults than the product itself."""
+        """Memory that is reused from chunk to chunk: fresh memory costs more in page faults than the product itself."""
         size = torch.Size(shape).numel()
         held = self._scratch.get(name)
         if held is None or held.numel() < size or held.device != self.user.device:

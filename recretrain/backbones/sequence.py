@@ -7,13 +7,15 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from recretrain.backbones.base import Backbone, rows_of
+from recretrain.backbones.base import Backbone
 from recretrain.backbones.lengths import by_length, put_together
 from recretrain.backbones.products import times
+from recretrain.backbones.tables import rows_of
 from recretrain.data.stream import Questions
 from recretrain.errors import DataError
 
 _GROUPS = (0, 2, 4, 8, 16)  # histories up to these lengths are computed together
+_PAD = -1
 
 
 class SequenceBackbone(Backbone):
@@ -24,33 +26,40 @@ class SequenceBackbone(Backbone):
 
     @abstractmethod
     def encode(self, history: Tensor) -> Tensor:
-        """The vectors of histories that hold at least one item.  # [B, T] -> [B, d]"""
+        """The vectors of histories that hold at least one item, T <= longest.  # [B, T] -> [B, width]"""
 
-    @abstractmethod
-    def draw(self, generator: torch.Generator | None) -> None:
-        """New weights, as at the start of a run."""
+    def encode_all(self, history: Tensor) -> Tensor:
+        """The vector of every prefix: position t is what `encode` gives for the history up to and including t, and 0
+        at padding; T <= longest.  # [B, T] -> [B, T, width]
+
+        Encodes every prefix by itself, which serves any network. One whose states depend neither on later items nor
+        on how many of them there are (GRU4Rec) does all positions in one pass.
+        """
+        row, stop = torch.nonzero(history >= 0, as_tuple=True)
+        width = history.shape[1]
+        column = stop.unsqueeze(1) + torch.arange(1 - width, 1, device=history.device)
+        prefixes = torch.where(column >= 0, history[row.unsqueeze(1), column.clamp(min=0)], _PAD)
+        vectors = self._vectors(prefixes)
+        return vectors.new_zeros(*history.shape, self.width).index_put((row, stop), vectors)
 
     @property
     def width(self) -> int:
-        """Of the vectors that `encode` gives."""
+        """Length of the vectors that `encode` gives."""
         return self.output.shape[1]
 
     def completed(self, features: Tensor, user: Tensor) -> Tensor:
-        """Adds what is known of a user without a history, if anything is.  # [B, width], [B] -> [B, d]"""
+        """Append features that do not depend on the history (Caser: the user's embedding).
+
+        # [B, width], [B] -> [B, d]
+        """
         return features
 
     def represent(self, history: Tensor, user: Tensor) -> Tensor:
-        """The vectors of any histories, computed in groups of like length; `encode` is not asked for an empty one,
-        whose vector is 0 before it is completed.  # [B, T], [B] -> [B, d]
+        """The vectors that `output` is scored against, of histories of any length, empty ones too.
+
+        An empty history is 0 before it is completed.  # [B, T], [B] -> [B, d]
         """
-        history = history[:, -self.longest :]
-        groups = list(by_length((history >= 0).sum(1), _GROUPS, history.shape[1]))
-        nothing = self.output.new_zeros(self.width)
-        parts = [
-            self.encode(history[rows, -longest:]) if longest else nothing.expand(len(rows), -1)
-            for rows, longest in groups
-        ]
-        return self.completed(put_together(parts, [rows for rows, _ in groups]), user)
+        return self.completed(self._vectors(history[:, -self.longest :]), user)
 
     @torch.no_grad()
     def score(self, questions: Questions) -> Tensor:
@@ -59,6 +68,18 @@ class SequenceBackbone(Backbone):
             return torch.bmm(self.output[questions.candidates], features.unsqueeze(2)).squeeze(2)
         assert questions.catalogue is not None
         return times(features, rows_of(self.output, questions.catalogue))
+
+    def _vectors(self, history: Tensor) -> Tensor:
+        """The vectors of histories, empty ones too, whose vector is 0; T <= longest.  # [B, T] -> [B, width]"""
+        nothing = self.output.new_zeros(self.width)
+        if not len(history):
+            return nothing.expand(0, -1)
+        groups = list(by_length((history >= 0).sum(1), _GROUPS, history.shape[1]))
+        parts = [
+            self.encode(history[rows, -longest:]) if longest else nothing.expand(len(rows), -1)
+            for rows, longest in groups
+        ]
+        return put_together(parts, [rows for rows, _ in groups])
 
     @staticmethod
     def _history(questions: Questions) -> Tensor:

@@ -8,9 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-_touched: str = "rows_with_gradient"  # attribute of a table's gradient: the rows that are not zero
-_whole: str = "all_rows_with_gradient"  # attribute of a table's gradient: any row may be other than zero
-
 
 def take(table: Tensor, index: Tensor) -> Tensor:
     """`table[index]`, whose gradient is added to `table.grad` row by row.  # [N, d], [...] -> [..., d]"""
@@ -18,6 +15,17 @@ def take(table: Tensor, index: Tensor) -> Tensor:
         rows: Tensor = _Take.apply(table, index)  # type: ignore[no-untyped-call]
         return rows
     return table[index]
+
+
+def rows_of(table: Tensor, ids: Tensor) -> Tensor:
+    """`table[ids]` for distinct ids in ascending order, [I]; without a copy where they are neighbours."""
+    return table[neighbours(ids)]
+
+
+def neighbours(ids: Tensor) -> slice | Tensor:
+    """Distinct ids in ascending order, [I], as a slice where none is left out."""
+    first, last = ids[[0, -1]].tolist()
+    return slice(first, last + 1) if last - first + 1 == len(ids) else ids
 
 
 class _Take(torch.autograd.Function):
@@ -31,42 +39,72 @@ class _Take(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, None]:
         (index,) = ctx.saved_tensors
         index = index.reshape(-1)
+        rows = gradient.reshape(len(index), ctx.table.shape[1])
         into = gradient_of(ctx.table)
-        into.index_add_(0, index, gradient.reshape(len(index), into.shape[1]))
-        setattr(into, _touched, [*getattr(into, _touched, []), index])
+        if isinstance(into, TableGradient):
+            into.add_rows(index, rows)
+        else:  # autograd's own, which `zero_grad` drops
+            into.index_add_(0, index, rows)
         return None, None
 
 
-def gradient_of(table: nn.Parameter, *, whole: bool = False) -> Tensor:
-    """The table's gradient, to be added to; say `whole` unless the rows are told by `take`."""
+class TableGradient(Tensor):
+    """A gradient that is kept from step to step, and remembers which rows `take` wrote: only they are set back to zero.
+
+    Every other writer (a soft-max over all items, a penalty, autograd) shows in the tensor's version, which counts
+    writes; then all rows are set back.
+    """
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    written: list[Tensor]  # ids of rows, one entry a call of `add_rows`
+    cleared_at: int  # version of the tensor when it was last all zeros
+
+    @classmethod
+    def of_zeros(cls, table: Tensor) -> TableGradient:
+        made = torch.zeros_like(table).as_subclass(cls)
+        made._is_clear()
+        return made
+
+    def add_rows(self, index: Tensor, rows: Tensor) -> None:
+        """Add `rows` to those of the ids `index`, which may repeat.  # [N], [N, d]"""
+        self.index_add_(0, index, rows)
+        self.written.append(index)
+
+    def clear(self) -> None:
+        """Set to zero whatever was written since the last time."""
+        if self._version != self.cleared_at + len(self.written):
+            self.zero_()
+        elif self.written:
+            self.index_fill_(0, torch.cat(self.written), 0.0)
+        self._is_clear()
+
+    def _is_clear(self) -> None:
+        self.written = []
+        self.cleared_at = self._version
+
+
+def gradient_of(table: nn.Parameter) -> Tensor:
+    """The table's gradient, to be added to; zeros where it has none yet. Not for a frozen table."""
     if table.grad is None:
-        table.grad = torch.zeros_like(table)
-    if whole:
-        setattr(table.grad, _touched, getattr(table.grad, _touched, []))
-        setattr(table.grad, _whole, True)
+        table.grad = TableGradient.of_zeros(table)
     return table.grad
 
 
 class DenseAdam(Adam):
-    """Adam over whole tables: rows without a gradient move on by their moments (spec T3). Fused, same mathematics."""
+    """Adam over whole tables: rows without a gradient move on by their moments (sml.md, T3). Fused, but the same."""
 
     def __init__(self, parameters: list[nn.Parameter], *, learning_rate: float, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Only the rows that `take` wrote are set back to zero; other parameters lose their gradient as usual."""
+        """Clear the gradients of tables, which are kept; other parameters lose theirs as usual."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                rows = getattr(parameter.grad, _touched, None)
-                if rows is None:
+                if isinstance(parameter.grad, TableGradient):
+                    parameter.grad.clear()
+                else:
                     parameter.grad = None
-                    continue
-                if getattr(parameter.grad, _whole, False):
-                    parameter.grad.zero_()
-                elif rows:
-                    parameter.grad.index_fill_(0, torch.cat(rows), 0.0)
-                setattr(parameter.grad, _touched, [])
-                setattr(parameter.grad, _whole, False)
 
 
 class TensorFlowAdam(DenseAdam):

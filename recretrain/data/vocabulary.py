@@ -65,6 +65,10 @@ class Vocabulary:
             made.fields = fields
         return made
 
+    def items_of(self, space: int) -> Tensor:
+        """Ids of the items of `spaces[space]`.  # [I] int64, ascending"""
+        return torch.nonzero(self.item_space == space).squeeze(1)
+
     @cached_property
     def fields(self) -> Fields:
         """Facts about users and items beside their rows; without any where the source brings none."""

@@ -113,6 +113,7 @@ class _Held(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         for name, weight in ctx.weights.items():
-            pull = (weight - ctx.anchor[name]).mul_(ctx.matters[name])
-            gradient_of(weight, whole=True).add_(pull.mul_(gradient * ctx.weight))
+            if weight.requires_grad:
+                pull = (weight - ctx.anchor[name]).mul_(ctx.matters[name])
+                gradient_of(weight).add_(pull.mul_(gradient * ctx.weight))
         return gradient, None, None, None, None

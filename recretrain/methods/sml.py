@@ -5,8 +5,7 @@ Zhang et al., SIGIR 2020. W_{t-1} is `previous`, W-hat_t `fresh`, W_t what the b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from recretrain.backbones.base import frozen
 from recretrain.backbones.mf import MF, dot
 from recretrain.backbones.tables import DenseAdam, take
 from recretrain.data.batches import Batches, Negatives, Triples, stored_negatives
@@ -258,18 +258,6 @@ class TransferObjective(_Blended):
 
     def training_step(self, batch: Triples, batch_index: int) -> Tensor:
         return self.blended_loss(batch, self._previous, self._fresh)
-
-
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """No gradients for its parameters inside; as before outside."""
-    before = [p.requires_grad for p in module.parameters()]
-    module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter, wanted in zip(module.parameters(), before, strict=True):
-            parameter.requires_grad_(wanted)
 
 
 def tables(mf: MF) -> Tables:

@@ -159,6 +159,72 @@ def test_every_item_that_is_looked_at_matters(make: Make):
         assert not torch.allclose(model.encode(other), before, atol=1e-7), f"column {place}"
 
 
+def prefixes_are_encoded_one_by_one(model: SequenceBackbone) -> None:
+    history = histories(shortest=0)
+
+    found = model.encode_all(history)
+
+    assert found.shape == (len(history), LONGEST, model.width)
+    for place in range(LONGEST):
+        there = history[:, place] >= 0
+        expected = model.encode(history[there, : place + 1])
+        torch.testing.assert_close(found[there, place], expected, **SAME)
+        assert not found[~there, place].any()
+
+
+@every
+def test_the_vector_at_a_position_is_that_of_the_history_up_to_it(make: Make):
+    prefixes_are_encoded_one_by_one(make())
+    assert not make().encode_all(torch.full((2, LONGEST), -1)).any()
+
+
+@every
+def test_a_network_that_looks_ahead_by_one_is_found(make: Make):
+    class LooksAhead(type(make())):
+        def encode_all(self, history: Tensor) -> Tensor:
+            honest = super().encode_all(history)
+            return torch.cat([honest[:, 1:], honest[:, -1:]], 1) * (history >= 0).unsqueeze(2)
+
+    model = make()
+    model.__class__ = LooksAhead
+
+    with pytest.raises(AssertionError):
+        prefixes_are_encoded_one_by_one(model)
+
+
+@every
+def test_gradients_reach_every_position(make: Make):
+    model, plain, history = make(), make(), histories()
+    plain.load_state_dict(model.state_dict())
+    weight = torch.randn(len(history), LONGEST, model.width)
+
+    (model.encode_all(history) * weight).sum().backward()
+    places = [(row, stop) for row, stop in torch.nonzero(history >= 0).tolist()]
+    sum((plain.encode(history[row : row + 1, : stop + 1]) * weight[row, stop]).sum() for row, stop in places).backward()
+
+    torch.testing.assert_close(model.item.grad, plain.item.grad, atol=1e-4, rtol=1e-4)
+
+
+@every
+def test_a_frozen_table_gets_no_gradient_and_the_rest_theirs(make: Make):
+    model, plain = make(), make()
+    plain.load_state_dict(model.state_dict())
+    history, label = histories(), torch.randint(KNOWN, (20,))
+    tables = {id(model.item), id(model.output)}
+
+    for one, freezes in ((model, True), (plain, False)):
+        one.item.requires_grad_(not freezes)
+        one.output.requires_grad_(not freezes)
+        cross_entropy(represent(one, history), one.output, label, KNOWN).backward()
+
+    wanted = dict(plain.named_parameters())
+    for name, parameter in model.named_parameters():
+        if id(parameter) in tables:
+            assert parameter.grad is None, name
+        else:
+            assert torch.equal(parameter.grad, wanted[name].grad), name
+
+
 @every
 def test_an_empty_history_is_zero_before_it_is_completed_and_disturbs_nobody(make: Make):
     model, history = make(), histories(shortest=0)

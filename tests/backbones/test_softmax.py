@@ -8,12 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recretrain.backbones import softmax
+from recretrain.backbones.base import frozen
 from recretrain.backbones.softmax import cross_entropy, distillation
-from recretrain.backbones.tables import DenseAdam, TensorFlowAdam, gradient_of, take
+from recretrain.backbones.tables import DenseAdam, TableGradient, TensorFlowAdam, gradient_of, rows_of, take
 
 ROWS, ITEMS, KNOWN, OLD, SIZE = 12, 40, 33, 17, 5
 NEAR = {"atol": 1e-6, "rtol": 1e-5}
-blocks = pytest.mark.parametrize("block", [1, 7, KNOWN, 2048])
+chunks = pytest.mark.parametrize("chunk", [1, 7, KNOWN, 2048])
 
 
 @pytest.fixture(autouse=True)
@@ -43,10 +44,10 @@ def plain_distillation(features: Tensor, table: Tensor, taught: Tensor, teacher:
     return -(aims * F.log_softmax(features @ table[: len(teacher)].T, 1)).sum(1).mean()
 
 
-@blocks
+@chunks
 @pytest.mark.parametrize("known", [KNOWN, ITEMS])
-def test_cross_entropy_is_that_of_full_scores(block: int, known: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(softmax, "_BLOCK", block)
+def test_cross_entropy_is_that_of_full_scores(chunk: int, known: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(softmax, "_CHUNK", chunk)
     features, table = leaf(ROWS, SIZE), leaf(ITEMS, SIZE)
     plain_features, plain_table = twin(features), twin(table)
     label = torch.randint(KNOWN, (ROWS,))
@@ -55,6 +56,74 @@ def test_cross_entropy_is_that_of_full_scores(block: int, known: int, monkeypatc
     expected = F.cross_entropy(plain_features @ plain_table[:known].T, label)
 
     agree(3 * ours, 3 * expected, (features, plain_features), (table, plain_table))
+
+
+SPACES = {
+    "neighbours": torch.arange(11, KNOWN),
+    "the first": torch.arange(KNOWN),
+    "scattered": torch.arange(ITEMS)[torch.arange(ITEMS) % 3 != 1],
+    "one": torch.tensor([7]),
+}
+
+
+@chunks
+@pytest.mark.parametrize("space", SPACES)
+def test_cross_entropy_over_the_items_of_a_space_is_that_of_their_scores(
+    space: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(softmax, "_CHUNK", chunk)
+    items = SPACES[space]
+    features, table = leaf(ROWS, SIZE), leaf(ITEMS, SIZE)
+    plain_features, plain_table = twin(features), twin(table)
+    place = torch.randint(len(items), (ROWS,))
+
+    ours = cross_entropy(features, table, items[place], items)
+    expected = F.cross_entropy(plain_features @ plain_table[items].T, place)
+
+    agree(3 * ours, 3 * expected, (features, plain_features), (table, plain_table))
+    others = torch.ones(ITEMS, dtype=torch.bool)
+    others[items] = False
+    assert not table.grad[others].any()
+
+
+def test_the_first_items_are_the_same_by_number_and_by_id():
+    features, table = leaf(ROWS, SIZE), leaf(ITEMS, SIZE)
+    other_features, other_table = twin(features), twin(table)
+    label = torch.randint(KNOWN, (ROWS,))
+
+    cross_entropy(features, table, label, KNOWN).backward()
+    cross_entropy(other_features, other_table, label, torch.arange(KNOWN)).backward()
+
+    assert torch.equal(features.grad, other_features.grad)
+    assert torch.equal(table.grad, other_table.grad)
+
+
+def test_a_table_that_was_frozen_for_the_loss_gets_no_gradient_though_it_thaws_before_the_backward_pass():
+    features, table = leaf(ROWS, SIZE), leaf(ITEMS, SIZE)
+    free_features, free_table = twin(features), twin(table)
+    label, taught, teacher = torch.randint(KNOWN, (ROWS,)), torch.randn(ROWS, 3), torch.randn(OLD, 3)
+
+    def loss(features: Tensor, table: nn.Parameter) -> Tensor:
+        taken = take(table, torch.tensor([1, 1])).sum() * features.sum()
+        return cross_entropy(features, table, label, KNOWN) + distillation(features, table, taught, teacher) + taken
+
+    with frozen(nn.ParameterList([table])):
+        held = loss(features, table)
+    held.backward()
+    loss(free_features, free_table).backward()
+
+    assert table.requires_grad
+    assert table.grad is None
+    assert torch.equal(features.grad, free_features.grad)
+    assert free_table.grad.any()
+
+
+def test_rows_of_neighbours_are_not_copied():
+    table = torch.randn(9, 2)
+
+    assert rows_of(table, torch.arange(2, 6)).data_ptr() == table[2:].data_ptr()
+    assert torch.equal(rows_of(table, torch.tensor([2, 4, 5])), table[[2, 4, 5]])
+    assert torch.equal(rows_of(table, torch.tensor([8])), table[8:])
 
 
 def test_cross_entropy_by_hand():
@@ -68,9 +137,9 @@ def test_cross_entropy_by_hand():
     assert float(features.grad) == pytest.approx(3 / 4 * math.log(3))
 
 
-@blocks
-def test_distillation_is_the_plain_one_over_the_items_of_the_teacher(block: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(softmax, "_BLOCK", block)
+@chunks
+def test_distillation_is_the_plain_one_over_the_items_of_the_teacher(chunk: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(softmax, "_CHUNK", chunk)
     features, table = leaf(ROWS, SIZE), leaf(ITEMS, SIZE)
     plain_features, plain_table = twin(features), twin(table)
     taught, teacher = torch.randn(ROWS, 3), torch.randn(OLD, 3)
@@ -82,9 +151,9 @@ def test_distillation_is_the_plain_one_over_the_items_of_the_teacher(block: int,
     assert not table.grad[OLD:].any()
 
 
-@blocks
-def test_both_losses_of_one_step_add_up(block: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(softmax, "_BLOCK", block)
+@chunks
+def test_both_losses_of_one_step_add_up(chunk: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(softmax, "_CHUNK", chunk)
     features, table = leaf(ROWS, SIZE), leaf(ITEMS, SIZE)
     plain_features, plain_table = twin(features), twin(table)
     label, index = torch.randint(KNOWN, (ROWS,)), torch.tensor([1, 1, 39])
@@ -102,9 +171,9 @@ def test_both_losses_of_one_step_add_up(block: int, monkeypatch: pytest.MonkeyPa
     )
 
 
-@blocks
-def test_large_scores_do_not_overflow(block: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(softmax, "_BLOCK", block)
+@chunks
+def test_large_scores_do_not_overflow(chunk: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(softmax, "_CHUNK", chunk)
     features, table = leaf(ROWS, SIZE, scale=100.0), leaf(ITEMS, SIZE, scale=100.0)
     plain_features, plain_table = twin(features), twin(table)
     label = torch.randint(KNOWN, (ROWS,))
@@ -123,7 +192,7 @@ def test_large_scores_do_not_overflow(block: int, monkeypatch: pytest.MonkeyPatc
 
 
 def whole(table: nn.Parameter) -> None:
-    gradient_of(table, whole=True).add_(1.0)
+    gradient_of(table).add_(1.0)
 
 
 def some(table: nn.Parameter) -> None:
@@ -144,7 +213,21 @@ def plain(table: nn.Parameter) -> None:
 
 @pytest.mark.parametrize(
     "writers",
-    [[whole], [some], [soft], [some, whole], [whole, some], [some, soft], [soft, some], [some, others], [plain]],
+    [
+        [whole],
+        [some],
+        [soft],
+        [some, whole],
+        [whole, some],
+        [some, soft],
+        [soft, some],
+        [some, others],
+        [plain],
+        [plain, some],
+        [some, plain],
+        [soft, plain],
+        [some, others, plain],
+    ],
     ids=lambda writers: "+".join(writer.__name__ for writer in writers),
 )
 def test_nothing_of_a_gradient_is_left_after_zero_grad(writers: list):
@@ -157,6 +240,21 @@ def test_nothing_of_a_gradient_is_left_after_zero_grad(writers: list):
         assert table.grad.any()
         adam.zero_grad()
         assert table.grad is None or not table.grad.any()
+
+
+@pytest.mark.parametrize("between", [[], [whole], [plain]], ids=["rows", "rows+whole", "rows+plain"])
+def test_only_written_rows_are_cleared_where_no_other_writer_was(between: list, monkeypatch: pytest.MonkeyPatch):
+    cleared_whole = []
+    monkeypatch.setattr(TableGradient, "zero_", lambda self: cleared_whole.append(self) or Tensor.zero_(self))
+    table = leaf(ITEMS, SIZE)
+    adam = DenseAdam([table], learning_rate=0.1)
+
+    for write in [some, others, *between]:
+        write(table)
+    adam.zero_grad()
+
+    assert len(cleared_whole) == bool(between)
+    assert not table.grad.any()
 
 
 def test_rows_written_after_a_whole_gradient_are_cleared_again():

@@ -38,6 +38,7 @@ def test_the_space_of_every_item_is_read_where_there_are_several(tmp_path: Path)
     assert found.spaces == ("films", "ages")
     assert found.item_space.dtype == torch.int64
     assert found.item_space.tolist() == [0, 0, 1, 0, 1]
+    assert [found.items_of(space).tolist() for space in (0, 1)] == [[0, 1, 3], [2, 4]]
 
 
 def test_fields_are_read_once_and_not_before_they_are_asked_for(tmp_path: Path, monkeypatch):
