@@ -17,7 +17,7 @@ _MASKED = -(2.0**32) + 1  # the released code's score of a key that must not be 
 
 
 class AderSASRec(SequenceBackbone):
-    """Spec (c). One head, item table tied with the scores, one representation a history: that of its last item."""
+    """ader.md (c). One head, item table tied with the scores; a history is represented by its last position."""
 
     def __init__(
         self, *, vocabulary: Vocabulary, embedding_size: AtLeast1, blocks: AtLeast1, longest: AtLeast1, dropout: Dropout
@@ -27,7 +27,7 @@ class AderSASRec(SequenceBackbone):
         self.dropout = dropout
         self.item = nn.Parameter(torch.empty(vocabulary.n_items, embedding_size))
         self.position = nn.Parameter(torch.empty(longest, embedding_size))  # the last row is the newest item's
-        self.blocks = nn.ModuleList(Block(embedding_size, dropout) for _ in range(blocks))
+        self.blocks = nn.ModuleList(ReleasedBlock(embedding_size, dropout) for _ in range(blocks))
         self.norm = LayerNorm(embedding_size)
         self.draw(None)
 
@@ -42,22 +42,22 @@ class AderSASRec(SequenceBackbone):
         _uniform(self.item, rows + 1 + size, generator)
         _uniform(self.position, sum(self.position.shape), generator)
         for block in self.blocks:
-            assert isinstance(block, Block)
+            assert isinstance(block, ReleasedBlock)
             block.draw(generator)
         self.norm.draw()
 
     def encode(self, history: Tensor) -> Tensor:
-        there = (history >= 0).unsqueeze(2)  # [B, T, 1]
+        present = (history >= 0).unsqueeze(2)  # [B, T, 1]
         items = take(self.item, history.clamp(min=0))
         h = math.sqrt(items.shape[2]) * items + self.position[-history.shape[1] :]
-        h = F.dropout(h, self.dropout, self.training) * there
+        h = F.dropout(h, self.dropout, self.training) * present
         for place, block in enumerate(self.blocks, start=1):
-            h = block(h, there, last_only=place == len(self.blocks))
+            h = block(h, present, last_only=place == len(self.blocks))
         last: Tensor = self.norm(h[:, -1])
         return last
 
 
-class Block(nn.Module):
+class ReleasedBlock(nn.Module):
     """Attention, then a point-wise network; each is added to its normalised input, not to the input itself."""
 
     def __init__(self, size: int, dropout: float) -> None:
@@ -74,22 +74,21 @@ class Block(nn.Module):
         for norm in (self.before_attention, self.before_network):
             norm.draw()
 
-    def forward(self, h: Tensor, there: Tensor, *, last_only: bool) -> Tensor:
-        """`last_only`: the result is wanted for the last item alone.  # [B, T, d], [B, T, 1] -> [B, T or 1, d]"""
-        asked = h[:, -1:] if last_only else h
-        query = self.before_attention(asked)
-        a = query + self._attend(query, h, there)
+    def forward(self, h: Tensor, present: Tensor, *, last_only: bool) -> Tensor:
+        """Outputs of all positions or, with `last_only`, of the last.  # [B, T, d], [B, T, 1] -> [B, T or 1, d]"""
+        query = self.before_attention(h[:, -1:] if last_only else h)
+        a = query + self._attend(query, h, present)
         network = self.before_network(a)
         f = F.dropout(torch.relu(self.widen(network)), self.dropout, self.training)
         h = network + F.dropout(self.narrow(f), self.dropout, self.training)
-        return h * there[:, -h.shape[1] :]
+        return h * present[:, -h.shape[1] :]
 
-    def _attend(self, query: Tensor, h: Tensor, there: Tensor) -> Tensor:
+    def _attend(self, query: Tensor, h: Tensor, present: Tensor) -> Tensor:
         """Keys and values come from `h` as it is; only the query is normalised."""
         scores = self.query(query) @ self.key(h).transpose(1, 2) / math.sqrt(h.shape[2])
-        asked, width = scores.shape[1:]
-        later = torch.ones(asked, width, dtype=torch.bool, device=h.device).triu(width - asked + 1)
-        scores = scores.masked_fill(later | ~there.transpose(1, 2), _MASKED)
+        queries, width = scores.shape[1:]
+        later = torch.ones(queries, width, dtype=torch.bool, device=h.device).triu(width - queries + 1)
+        scores = scores.masked_fill(later | ~present.transpose(1, 2), _MASKED)
         shares = F.dropout(torch.softmax(scores, 2), self.dropout, self.training)
         attended: Tensor = shares @ self.value(h)
         return attended

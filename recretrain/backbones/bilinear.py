@@ -13,7 +13,7 @@ from recretrain.values import AtLeast1, Positive
 class Bilinear(RatingBackbone):
     """Park and Chu, RecSys 2009: user^T W item over one-hot fields (and a constant one on each side), W = A B^T.
 
-    MeLU's paper names neither rank nor regularisation of its PPR; the full W has 35 million weights (spec e).
+    MeLU's paper names neither rank nor regularisation of its PPR; the full W has 35 million weights (melu.md, e).
     """
 
     def __init__(self, *, vocabulary: Vocabulary, rank: AtLeast1, init_std: Positive) -> None:

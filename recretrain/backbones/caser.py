@@ -13,8 +13,8 @@ from recretrain.values import AtLeast1, Dropout
 
 
 class Caser(SequenceBackbone):
-    """The paper's convolutions, fully connected layer, and what is appended to it: the user's embedding, and a 1 that
-    meets a bias for each item. Missing items are rows of zeros. Weights are drawn as in graytowne/caser_pytorch.
+    """The paper's convolutions and fully connected layer; the user's embedding is appended, and a 1 whose weight is the
+    item's bias. Missing items are rows of zeros. Weights are drawn as in graytowne/caser_pytorch.
     """
 
     def __init__(

@@ -10,7 +10,10 @@ from torch import Tensor
 
 
 def by_length(length: Tensor, limits: Sequence[int], widest: int) -> Iterator[tuple[Tensor, int]]:
-    """Rows of each group that has any, and the most that one of it may have.  # [N] -> [group]"""
+    """The rows of every group that has any, and the group's greatest length; no row is longer than `widest`.
+
+    # [N] -> [group] int64 each
+    """
     borders = [-1, *(limit for limit in limits if limit < widest), widest]
     for low, high in pairwise(borders):
         rows = torch.nonzero((length > low) & (length <= high)).squeeze(1)
@@ -19,5 +22,5 @@ def by_length(length: Tensor, limits: Sequence[int], widest: int) -> Iterator[tu
 
 
 def put_together(parts: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
-    """What was computed group by group, in the order of all rows."""
+    """The results of all groups in the order of the rows.  # [group, ...], [group] each -> [N, ...]"""
     return torch.cat(list(parts))[torch.argsort(torch.cat(list(rows)))]

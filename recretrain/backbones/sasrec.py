@@ -1,4 +1,4 @@
-"""SASRec (Kang & McAuley, ICDM 2018): what follows a history is found by attention from its last item.
+"""SASRec (Kang & McAuley, ICDM 2018): attention from the last item of a history predicts the next one.
 
 Where the sources differ:
 - residuals: the paper's equation, x + Dropout(g(LayerNorm(x))). Queries, keys and values all see LayerNorm(x), as
@@ -49,7 +49,7 @@ class SASRec(SequenceBackbone):
         self.dropout = dropout
         self.item = nn.Parameter(torch.empty(vocabulary.n_items, embedding_size))
         self.position = nn.Parameter(torch.empty(longest, embedding_size))  # the last row is the newest item's
-        self.blocks = nn.ModuleList(Block(embedding_size, heads, dropout) for _ in range(blocks))
+        self.blocks = nn.ModuleList(PaperBlock(embedding_size, heads, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(embedding_size, eps=_EPSILON)
         self.draw(None)
 
@@ -62,7 +62,7 @@ class SASRec(SequenceBackbone):
         for table in (self.item, self.position):
             nn.init.xavier_uniform_(table, generator=generator)
         for block in self.blocks:
-            assert isinstance(block, Block)
+            assert isinstance(block, PaperBlock)
             block.draw(generator)
         self.norm.reset_parameters()
 
@@ -77,8 +77,8 @@ class SASRec(SequenceBackbone):
         return last
 
 
-class Block(nn.Module):
-    """Attention, then a point-wise network; the normalised input of each is what it sees, the input what it adds to."""
+class PaperBlock(nn.Module):
+    """Attention, then a point-wise network; each reads its normalised input and is added to the input itself."""
 
     def __init__(self, size: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Block(nn.Module):
             norm.reset_parameters()
 
     def forward(self, h: Tensor, hidden: Tensor, *, last_only: bool) -> Tensor:
-        """`last_only`: the result is wanted for the last item alone.  # [B, T, d], [B, T, T] -> [B, T or 1, d]"""
+        """Outputs of all positions or, with `last_only`, of the last.  # [B, T, d], [B, T, T] -> [B, T or 1, d]"""
         seen = self.before_attention(h)
         if last_only:
             h, hidden = h[:, -1:], hidden[:, -1:]
@@ -114,7 +114,10 @@ class Block(nn.Module):
 
 
 def _hidden(history: Tensor) -> Tensor:
-    """What a position must not see: later items and padding, but for itself, lest a soft-max be empty.  # [B, T, T]"""
+    """Positions that a position must not see: later ones and padding, never itself, lest a soft-max be empty.
+
+    # [B, T] -> [B, T, T]
+    """
     width = history.shape[1]
     later = torch.ones(width, width, dtype=torch.bool, device=history.device).triu(1)
     itself = torch.eye(width, dtype=torch.bool, device=history.device)

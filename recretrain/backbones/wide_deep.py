@@ -13,8 +13,8 @@ from recretrain.values import AtLeast1
 
 
 class WideDeep(RatingBackbone):
-    """Cheng et al., DLRS 2016. MeLU's paper says neither what its wide part crosses nor how it is trained (spec e):
-    here it weighs every value of every field, without crosses.
+    """Cheng et al., DLRS 2016. MeLU's paper names neither the crosses of its wide part nor its training (melu.md, e):
+    here the wide part weighs every value of every field, without crosses.
     """
 
     def __init__(self, *, vocabulary: Vocabulary, embedding_size: AtLeast1, hidden: Sequence[AtLeast1]) -> None:

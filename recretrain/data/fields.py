@@ -1,4 +1,4 @@
-"""Fields are what is known of users and items beside their ratings: genres, an age group, a zip code."""
+"""Fields are facts about users and items beside their ratings: genres, an age group, a zip code."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ KINDS = ("user", "item")
 
 @dataclass(frozen=True)
 class Field:
+    """One fact about every user, or about every item, as numbers of its values."""
+
     name: str
     size: int  # values are 0..size-1
     many: bool  # an id may have several values; else it has exactly one
     values: Tensor  # [n, m] int64, -1 after the last; m = 1 unless `many`
 
     def weights(self) -> Tensor:
-        """1 / (number of values) where there is one, 0 elsewhere.  # [n, m]"""
-        there = (self.values >= 0).float()
-        return there / there.sum(1, keepdim=True).clamp(min=1)
+        """1 / (number of the id's values) for each of them, 0 after the last.  # [n, m]"""
+        present = (self.values >= 0).float()
+        return present / present.sum(1, keepdim=True).clamp(min=1)
 
 
 class Fields:
@@ -38,14 +40,14 @@ class Fields:
 
 def read_fields(folder: Path) -> Fields:
     """The fields of a prepared folder (docs/contracts.md); none where its source knows none."""
-    card = folder / "fields.json"
-    told = json.loads(card.read_text()) if card.is_file() else {kind: [] for kind in KINDS}
-    return Fields(**{kind: [_read(folder, kind, field) for field in fields] for kind, fields in told.items()})
+    path = folder / "fields.json"
+    card = json.loads(path.read_text()) if path.is_file() else {kind: [] for kind in KINDS}
+    return Fields(**{kind: [_read(folder, kind, entry) for entry in entries] for kind, entries in card.items()})
 
 
-def _read(folder: Path, kind: str, told: Mapping[str, Any]) -> Field:
-    values = torch.from_numpy(np.load(_file(folder, kind, told["name"]))).long()
-    return Field(told["name"], told["size"], told["many"], values)
+def _read(folder: Path, kind: str, entry: Mapping[str, Any]) -> Field:
+    values = torch.from_numpy(np.load(_file(folder, kind, entry["name"]))).long()
+    return Field(entry["name"], entry["size"], entry["many"], values)
 
 
 def _file(folder: Path, kind: str, name: str) -> Path:
