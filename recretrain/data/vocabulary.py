@@ -1,4 +1,4 @@
-"""A vocabulary is the users and items of a whole stream, by number: all that the constructor of a backbone is given."""
+"""A vocabulary is the users and items of a stream by number: all of the data that a backbone's constructor sees."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ONE_SPACE = ("items",)
 class Vocabulary:
     """Ids 0..n-1 of users and of items, fixed for the stream; every item belongs to one space.
 
-    What costs more to read than two numbers is a cached property, read when it is first asked for.
+    A member that costs more than two numbers is a cached property over the folder: another one is one more property.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What holds for all of conf/backbone: the ranges of its numbers, and weights that are drawn again."""
+"""Every backbone of conf/ has ranges for its numbers and draws its weights again."""
 
 from copy import deepcopy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every sequence backbone promises, and what each computes, done again in the plainest way."""
+"""The promises of every sequence backbone, and the computation of each one in the plainest way."""
 
 import math
 import sys
@@ -166,10 +166,10 @@ def prefixes_are_encoded_one_by_one(model: SequenceBackbone) -> None:
 
     assert found.shape == (len(history), LONGEST, model.width)
     for place in range(LONGEST):
-        there = history[:, place] >= 0
-        expected = model.encode(history[there, : place + 1])
-        torch.testing.assert_close(found[there, place], expected, **SAME)
-        assert not found[~there, place].any()
+        present = history[:, place] >= 0
+        expected = model.encode(history[present, : place + 1])
+        torch.testing.assert_close(found[present, place], expected, **SAME)
+        assert not found[~present, place].any()
 
 
 @every
@@ -347,9 +347,9 @@ def test_it_learns_that_an_item_is_followed_by_the_next(make: Make):
 
 def plain_sasrec(model: SASRec, history: Tensor) -> Tensor:
     """Every position of every block, over the whole left-padded history."""
-    there = history >= 0
+    present = history >= 0
     causal = torch.ones(LONGEST, LONGEST, dtype=torch.bool).tril()
-    seen = (causal & there.unsqueeze(1)) | torch.eye(LONGEST, dtype=torch.bool)
+    seen = (causal & present.unsqueeze(1)) | torch.eye(LONGEST, dtype=torch.bool)
     x = model.item[history.clamp(min=0)] * math.sqrt(SIZE) + model.position
     for block in model.blocks:
         normed = block.before_attention(x)
