@@ -92,7 +92,7 @@ def gradient_of(table: nn.Parameter) -> Tensor:
 
 
 class DenseAdam(Adam):
-    """Adam over whole tables: rows without a gradient move on by their moments (sml.md, T3). Fused, but the same."""
+    """Adam over whole tables, fused: rows without a gradient move on by their moments (sml.md, T3)."""
 
     def __init__(self, parameters: list[nn.Parameter], *, learning_rate: float, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
