@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from recretrain.configuration.renamed import new_name
 
 if TYPE_CHECKING:
     from hydra.errors import ConfigCompositionException, MissingConfigException
@@ -72,7 +74,7 @@ def _bad_override(error: ConfigCompositionException) -> str:
 
     cause, message = error.__cause__, str(error)
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
-        return _no_such_key(cause, message)
+        return _unknown_key(cause, message)
     if isinstance(cause, ValidationError):
         return _wrong_type(cause, message)
     if ambiguous := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", message):
@@ -83,15 +85,26 @@ def _bad_override(error: ConfigCompositionException) -> str:
     return _first_line(cause if cause is not None and not message else error)
 
 
-def _no_such_key(cause: OmegaConfBaseException, message: str) -> str:
-    named = re.findall(r"'(.+?)'", message)
-    parent: Any = cause.parent_node
-    siblings = sorted(str(key) for key in parent if not str(key).startswith("_")) if parent is not None else []
-    prefix, _, key = str(cause.full_key or (named or ["?"])[0]).rpartition(".")
-    if not prefix:
-        siblings = sorted({*siblings, "experiment"} - {"hydra"})
-    where = f"{prefix} has no key '{key}'" if prefix else f"there is no key '{key}'"
+def no_such_key(parent: str, key: str, siblings: Iterable[str], values: Mapping[str, Any]) -> str:
+    """The message for an unknown key below `parent` ("" is the top) of a configuration with these values."""
+    dotted = f"{parent}.{key}".lstrip(".")
+    if new := new_name(dotted, values):
+        return f"{dotted} is now {new}"
+    where = f"{parent} has no key '{key}'" if parent else f"there is no key '{key}'"
     return f"{where}; {choose_from(key, siblings, 'keys')}"
+
+
+def _unknown_key(cause: OmegaConfBaseException, message: str) -> str:
+    from omegaconf import OmegaConf
+
+    named = re.findall(r"'(.+?)'", message)
+    node: Any = cause.parent_node
+    siblings = {str(key) for key in node if not str(key).startswith("_")} if node is not None else set()
+    parent, _, key = str(cause.full_key or (named or ["?"])[0]).rpartition(".")
+    if not parent:
+        siblings = {*siblings, "experiment"} - {"hydra"}
+    values: Any = OmegaConf.to_container(node._get_root()) if node is not None else {}
+    return no_such_key(parent, key, siblings, values)
 
 
 def _wrong_type(cause: OmegaConfBaseException, message: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from recretrain.configuration.compose import Schema, explained
 from recretrain.configuration.hints import misfit, node_classes
-from recretrain.configuration.messages import choose_from
+from recretrain.configuration.messages import no_such_key
 from recretrain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ def check(config: DictConfig, *, under: Sequence[str] = ("",)) -> None:
 
     with explained():
         values: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    _check_names("", values, Schema.__dataclass_fields__, required=())
+    _check_names("", values, Schema.__dataclass_fields__, required=(), within=values)
     for group in GROUPS:
         if not isinstance(values[group], Mapping) or "_target_" not in values[group]:
             raise ConfigError(f"{group} names no class; choose {group}=..., or set {group}._target_ in its file")
     for path, node in nodes(values):
         if any(f"{path}.".startswith(f"{key}." if key else "") for key in under):
-            check_node(path, node)
+            check_node(path, node, within=values)
 
 
 def nodes(values: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -49,15 +49,17 @@ def nodes(values: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]
             yield from nodes(value, f"{path}[{index}]")
 
 
-def check_node(path: str, node: Mapping[str, Any]) -> None:
-    """Compare one node with the signature of its target, unless that is of another library."""
+def check_node(path: str, node: Mapping[str, Any], *, within: Mapping[str, Any]) -> None:
+    """Compare one node of the configuration `within` with the signature of its target, unless another library's."""
     target = _resolve(path, node["_target_"])
     if not is_ours(target):
         return
     parameters = _parameters(target)
     required = [p.name for p in parameters.values() if p.default is p.empty and p.name not in ENGINE_GIVEN]
+    if node.get("_partial_"):  # a function whose other arguments its caller gives
+        required = []
     values = {key: value for key, value in node.items() if not key.startswith("_")}
-    _check_names(path, values, parameters.keys() - ENGINE_GIVEN, required)
+    _check_names(path, values, parameters.keys() - ENGINE_GIVEN, required, within)
     hints = type_hints(target)
     for key, value in values.items():
         if found := misfit(f"{path}.{key}", value, hints.get(key, Any)):
@@ -88,11 +90,12 @@ def _parameters(target: Any) -> dict[str, inspect.Parameter]:
     return {name: p for name, p in parameters.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
 
 
-def _check_names(path: str, values: Mapping[str, Any], known: Iterable[str], required: Sequence[str]) -> None:
-    name = path or "the configuration"
+def _check_names(
+    path: str, values: Mapping[str, Any], known: Iterable[str], required: Sequence[str], within: Mapping[str, Any]
+) -> None:
     for key in values:
         if key not in known:
-            raise ConfigError(f"{name} has no key '{key}'; {choose_from(key, known, 'keys')}")
+            raise ConfigError(no_such_key(path, key, known, within))
     for key in required:
         if key not in values:
             raise ConfigError(f"{path}.{key} has no value; give {path}.{key}=...")
