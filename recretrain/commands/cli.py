@@ -19,7 +19,7 @@ GIVEN_UP = 130  # what shells call a program that ended by Ctrl-C
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code; everything heavy is imported by the verb that needs it."""
+    """Run one command line and return its exit code; heavy modules are imported by the verb that needs them."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         os.environ["RECRETRAIN_TRACEBACK"] = "1"
@@ -77,7 +77,7 @@ def _dispatch(arguments: list[str]) -> None:
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
-    """With the overrides that stand behind an option, which argparse leaves over."""
+    """Parse the arguments, and collect the overrides behind an option, which argparse leaves over."""
     top = parser()
     found, left_over = top.parse_known_args(arguments)
     wrong = [word for word in left_over if "overrides" not in found or word[0] == "-" or "=" not in word]

@@ -1,4 +1,4 @@
-"""Tab completion: our verbs from the parser, and the overrides that follow `run` from Hydra."""
+"""Tab completion: the verbs from the parser, and the overrides that follow `run` from Hydra."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _of(action: argparse.Action) -> Iterator[str]:
 
 
 def _hydra(arguments: Sequence[str]) -> None:
-    """Hydra takes the line as if our verbs were not there."""
+    """Let Hydra complete the line without our verbs."""
     import hydra
 
     from recretrain.commands.run import job

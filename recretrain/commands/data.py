@@ -31,7 +31,7 @@ def prepared(overrides: Sequence[str]) -> str:
 
 
 def described(overrides: Sequence[str]) -> str:
-    """Of a prepared folder, when one is named; else of what the overrides ask for."""
+    """Describe a prepared folder, if one is named; else the data that the overrides ask for."""
     from tabulate import tabulate
 
     from recretrain.preparation.prepare import describe
@@ -62,7 +62,7 @@ def _folder(overrides: Sequence[str]) -> Path:
 
 
 def _source(config: DictConfig) -> Any:
-    """The data set's source; nothing but the keys of `data` is looked at, so that no method is imported."""
+    """The data set's source; only the keys of `data` are checked, so that no method is imported."""
     from recretrain.configuration.signatures import check
 
     check(config, under=["data"])

@@ -1,4 +1,4 @@
-"""`recretrain doctor`: what a bug report should begin with."""
+"""`recretrain doctor`: the facts about a machine that a bug report should begin with."""
 
 from __future__ import annotations
 

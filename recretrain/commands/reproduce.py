@@ -16,14 +16,14 @@ Card: TypeAlias = dict[str, Any]  # a file of conf/table
 
 
 def plan(table: str, overrides: Sequence[str], *, seeds: str | None) -> str:
-    """One line per run: its command and whether it is done."""
+    """One line per run, its command and whether it is done, and their number."""
     jobs = [job for sweep in sweeps(table, overrides, seeds) for job in expand(sweep)]
     lines = [f"recretrain run {shlex.join(job)}  # {state(job)}" for job in jobs]
     return "\n".join([*lines, f"{len(jobs)} runs"])
 
 
 def reproduce(table: str, overrides: Sequence[str], *, seeds: str | None, jobs: int | None) -> None:
-    """Raises SystemExit with what failed, after the table of what did not."""
+    """Run the sweeps of a table and print it; raises SystemExit afterwards, if runs failed, with their list."""
     from recretrain.commands.run import launch
     from recretrain.report import render
 
@@ -42,8 +42,8 @@ def reproduce(table: str, overrides: Sequence[str], *, seeds: str | None, jobs: 
 def sweeps(table: str, overrides: Sequence[str], seeds: str | None) -> list[list[str]]:
     """The override lists of conf/table/<table>.yaml, with the caller's added.
 
-    `method=x,y` and `data=x` do not change a run, whose settings are those of its method and its data; they leave the
-    others out. But a data set takes the place of one that is the same to the paper (`data=sml_yelp` of `yelp`).
+    `method=x,y` and `data=x` change no run, whose settings are those of its method and its data: they leave out the
+    other runs. But a data set takes the place of one that has the same name in the paper (`data=sml_yelp` of `yelp`).
     """
     card = _card(table)
     found = [_words(entry) for entry in card["runs"]]
@@ -64,7 +64,7 @@ def _of_methods(wanted: Sequence[str], words: Sequence[str], _: Card) -> list[st
 
 
 def _of_data(wanted: Sequence[str], words: Sequence[str], card: Card) -> list[str]:
-    """The sweep on those of the wanted data sets that are its own to the paper; nothing if none is."""
+    """The sweep on those wanted data sets that the paper calls by the same name as its own; nothing if none is."""
     of_paper = card.get("data", {})
     own = compose(next(expand(words)))[1]["data"]
     kept = [name for name in wanted if of_paper.get(name, name) == of_paper.get(own, own)]
@@ -90,7 +90,7 @@ def state(job: Sequence[str]) -> str:
 
 
 def _at_once(sweep: Sequence[str], jobs: int | None) -> list[str]:
-    """A sweep of one run gets the whole machine."""
+    """The override that says how many runs go at once; a sweep of one run gets the whole machine."""
     runs = len(list(expand(sweep)))
     if any(word.startswith("hydra/launcher=") for word in sweep) or (jobs is None and runs > 1):
         return []
@@ -111,7 +111,7 @@ def _card(table: str) -> Card:
 
 
 def _last_wins(overrides: Sequence[str]) -> list[str]:
-    """One override per key: a sweep would run every combination of two."""
+    """Keep the last override of each key: of two, a sweep would run every combination."""
     by_key = {override.partition("=")[0]: override for override in overrides}
     return list(by_key.values())
 

@@ -1,4 +1,4 @@
-"""Hydra composes and launches; every job is one run, and a sweep ends with one table and the list of what failed."""
+"""Hydra composes and launches: each job is one run, and a sweep ends with one table and the list of failures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one job of a sweep; written by its process, read by the one that started the sweep."""
+    """The end of one job of a sweep; written by its process, read by the one that started the sweep."""
 
     overrides: list[str]
     folder: str | None
@@ -33,7 +33,7 @@ class Outcome:
 
 
 def launch(arguments: Sequence[str]) -> None:
-    """Run what `recretrain run <arguments>` asks for; raises SystemExit with a message if something failed."""
+    """Do `recretrain run <arguments>`; raises SystemExit with a message if something failed."""
     import hydra
 
     register_schema()
@@ -42,7 +42,7 @@ def launch(arguments: Sequence[str]) -> None:
 
 
 def options_first(arguments: Sequence[str]) -> list[str]:
-    """Hydra wants its options before the overrides; people write them anywhere."""
+    """Put options before overrides, as Hydra asks for; people write them anywhere."""
     from hydra._internal.utils import get_args_parser
 
     overrides = [word for word in arguments if word[:1] != "-" and ("=" in word or word[:1] == "~")]
@@ -53,7 +53,7 @@ def options_first(arguments: Sequence[str]) -> list[str]:
 
 
 def job(config: DictConfig) -> None:
-    """One run, in this process or in a worker of a sweep."""
+    """Do one run, in this process or in a worker of a sweep."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
@@ -69,7 +69,7 @@ def job(config: DictConfig) -> None:
 
 
 def jobs_at_once(launcher: Mapping[str, Any]) -> int:
-    """How many jobs share this machine's cores."""
+    """The number of jobs that share this machine's cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if cpus := launcher.get("cpus_per_task"):
         return max(1, cores // int(cpus))
@@ -86,7 +86,7 @@ def show_tables(folders: Iterable[Path]) -> None:
 
 
 class Sweep(Callback):
-    """Ends a sweep: the tables of its data sets, the failures with their reasons, and no litter."""
+    """End a sweep: show the tables of its data sets and the failures with their reasons, and leave no litter."""
 
     def __init__(self, *, table: bool) -> None:
         self.table = table
@@ -128,7 +128,7 @@ def _attempt(config: DictConfig, hydra_config: Any) -> Outcome:
         folder = str(run_folder(config, hydra_config.runtime.choices))
         _train(config, hydra_config)
     except Exception as error:
-        if mistake(error) is None and not _told_in(folder):
+        if mistake(error) is None and not _in_error_file(folder):
             traceback.print_exc()
         return Outcome(overrides, folder, mistake(error) or f"{type(error).__name__}: {error}")
     return Outcome(overrides, folder, None)
@@ -152,7 +152,7 @@ def _read(folder: Path) -> list[Outcome]:
 
 
 def _list_of_failures(failures: Sequence[Outcome], outcomes: Sequence[Outcome]) -> str:
-    """Runs that failed for one reason are named together; a bug also gets the place of its traceback."""
+    """Name the runs that failed for one reason together; a bug also gets the place of its traceback."""
     shared = set.intersection(*(set(outcome.overrides) for outcome in outcomes)) if len(outcomes) > 1 else set()
     by_reason: dict[str, list[str]] = {}
     for outcome in failures:
@@ -164,19 +164,19 @@ def _list_of_failures(failures: Sequence[Outcome], outcomes: Sequence[Outcome]) 
 
 def _reason(outcome: Outcome) -> str:
     error = outcome.error or ""
-    if error.startswith("recretrain: ") or not _told_in(outcome.folder):
+    if error.startswith("recretrain: ") or not _in_error_file(outcome.folder):
         return error.removeprefix("recretrain: ")
     return f"{error}\n    see {outcome.folder}/error.txt"
 
 
-def _told_in(folder: str | None) -> bool:
+def _in_error_file(folder: str | None) -> bool:
     """Whether the engine wrote the traceback into the run folder."""
     return folder is not None and (Path(folder) / "error.txt").is_file()
 
 
 @contextmanager
 def _argv(arguments: list[str]) -> Iterator[None]:
-    """Hydra reads its command line from sys.argv."""
+    """Put the arguments where Hydra reads its command line."""
     before, sys.argv = sys.argv, arguments
     try:
         yield
@@ -186,7 +186,7 @@ def _argv(arguments: list[str]) -> Iterator[None]:
 
 @contextmanager
 def _errors_reach_us() -> Iterator[None]:
-    """Without this variable Hydra prints errors itself and exits."""
+    """Set the variable without which Hydra prints errors itself and exits."""
     wanted = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:

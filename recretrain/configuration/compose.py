@@ -1,4 +1,4 @@
-"""A run is its configuration: typed at the top, and named by a digest of everything that can change its results."""
+"""A run is its configuration, named by a digest of everything that can change its results."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Composition:
 
 
 def composition(overrides: Sequence[str]) -> Composition:
-    """What `recretrain run <overrides>` would run, with the files that its values come from."""
+    """The configuration of `recretrain run <overrides>`, with the files that its values come from."""
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
     from omegaconf import OmegaConf

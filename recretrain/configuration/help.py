@@ -26,16 +26,15 @@ examples
   recretrain run -m method=sml,fine_tune seed=0,1,2 hydra.launcher.n_jobs=2
   recretrain run method=fine_tune --help      the keys of another method"""
 
-# indentation, a key, and what follows it on its line; an item of a list is no key
-LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?: +(?P<rest>.*))?$")
-COMMENT = re.compile(r"(?:^|\s)#+ *(?P<words>.*)$")
+KEY = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?= |$)")  # an item of a list is no key
+COMMENT = re.compile(r"(?:^|\s)(?P<mark>#)#* *(?P<words>.*?) *$")
 PLAIN = re.compile(r"[\w./:+-]+|\?\?\?")  # text that needs no quotes on a command line
 LONG = 60  # characters of a value that are shown
 
 
 def run_help(arguments: Sequence[str]) -> str:
-    """The help of what `recretrain run <arguments>` would run; of a sweep, of its first run."""
-    overrides = [word for word in arguments if word[0] != "-" and ("=" in word or word[0] == "~")]
+    """The groups and keys of `recretrain run <arguments>`, with their values; for a sweep, those of its first run."""
+    overrides = [word for word in arguments if word[:1] != "-" and ("=" in word or word[:1] == "~")]
     found = composition(next(expand(overrides)))
     groups = [(f"{group}={choice}", ", ".join(_options(found, group))) for group, choice in found.choices.items()]
     keys = list(_keys(found.values, comments_of(found)))
@@ -46,7 +45,7 @@ def run_help(arguments: Sequence[str]) -> str:
 
 
 def _keys(values: Mapping[str, Any], words: Mapping[str, str], path: str = "") -> Iterator[tuple[str, str]]:
-    """Every dotted key with its value, and its comment; a mapping whose keys are not names is one value."""
+    """Every dotted key with its value, and its comment; a mapping with keys other than names is one value."""
     for name, value in values.items():
         key = f"{path}{name}"
         if name.startswith("_"):
@@ -60,7 +59,7 @@ def _keys(values: Mapping[str, Any], words: Mapping[str, str], path: str = "") -
 
 
 def comments_of(found: Composition) -> dict[str, str]:
-    """The comments beside each key; of a key that stands in several files, those of all, the first one first."""
+    """The comments beside each dotted key; for a key of several files, theirs in the order of merging."""
     words: dict[str, list[str]] = {}
     for package, file in found.files:
         for key, comment in comments(file.read_text().splitlines()):
@@ -71,22 +70,23 @@ def comments_of(found: Composition) -> dict[str, str]:
 
 
 def comments(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Dotted keys of block YAML with the comment beside them; a line that is only a comment, further in, goes on."""
-    above: list[tuple[int, str]] = []  # the keys that the line stands in, with their indentation
-    said: tuple[str, str] | None = None
-    for line in lines:
-        comment = COMMENT.search(_without_text(line))
-        words = comment["words"].strip() if comment else ""
-        if key := LINE.match(line):
-            if said:
-                yield said
-            above = [(indent, name) for indent, name in above if indent < len(key["indent"])]
-            above.append((len(key["indent"]), key["key"]))
-            said = (".".join(name for _, name in above), words) if words else None
-        elif said and line.startswith(" " * (above[-1][0] + 1)) and line.lstrip().startswith("#"):
-            said = (said[0], f"{said[1]} {words}")
-    if said:
-        yield said
+    """Dotted keys of block YAML with the comments beside them; a comment alone on its line, right below, goes on."""
+    parents: list[tuple[int, str]] = []  # the keys around a line, each with its indentation, and the line's own
+    key, column, words = "", 0, ""
+    for line in map(_without_text, lines):
+        found, comment = KEY.match(line), COMMENT.search(line)
+        if comment and not found and words and comment.start("mark") == column:
+            words += f" {comment['words']}"
+            continue
+        if words:
+            yield key, words
+        if found:
+            indent = len(found["indent"])
+            parents = [*((depth, name) for depth, name in parents if depth < indent), (indent, found["key"])]
+            key = ".".join(name for _, name in parents)
+        column, words = (comment.start("mark"), comment["words"]) if comment and found else (0, "")
+    if words:
+        yield key, words
 
 
 def written(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Every mistake gets one short message: the culprit, the cure, and what was probably meant."""
+"""One short message for every mistake: the culprit, the cure, and the name that was probably meant."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ LONG = 15  # more names than this help nobody when one of them is near
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
-    """`did you mean sml? `, or nothing when nothing is near."""
+    """`did you mean sml? `, or no text when no option is near."""
     near = difflib.get_close_matches(word, list(options), n=1, cutoff=0.6)
     return f"did you mean {near[0]}? " if near else ""
 
 
-def choose_from(word: str, options: Iterable[str], what: str) -> str:
-    """What was probably meant, and what there is, unless that is too long to read."""
+def choose_from(word: str, options: Iterable[str], kind: str) -> str:
+    """The option that was probably meant, and all options, unless they are too many to read."""
     known = sorted(options)
     near = did_you_mean(word, known)
     if not known:
-        return f"there are no {what} to choose from"
+        return f"there are no {kind} to choose from"
     if near and len(known) > LONG:
         return f"{near}`recretrain run --help` lists them all"
-    return f"{near}{what}: {', '.join(known)}"
+    return f"{near}{kind}: {', '.join(known)}"
 
 
 def explain(error: BaseException) -> str | None:

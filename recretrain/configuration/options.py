@@ -1,4 +1,4 @@
-"""The options of a group are the files of its folder in conf/; names and headlines are read as text, at once."""
+"""The options of a group are the files of its folder in conf/; their headlines are read as text, which is fast."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def listed(conf: Path, kinds: Sequence[str]) -> str:
 
 
 def columns(rows: Sequence[tuple[str, str]]) -> str:
-    """Two columns, indented; a long word on the left moves only its own right side."""
+    """Two columns, indented; a longer text on the left moves only its own right side."""
     width = min(max((len(left) for left, _ in rows), default=0), 44)
     return "\n".join(f"  {left:<{width}}  {right}".rstrip() for left, right in rows)
 

@@ -1,4 +1,4 @@
-"""Keys of 0.1 and their places now: an old key is refused with its new name."""
+"""The keys of 0.1 with their new names, for the message that refuses an old one."""
 
 from __future__ import annotations
 

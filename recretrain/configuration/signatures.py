@@ -50,7 +50,7 @@ def nodes(values: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]
 
 
 def check_node(path: str, node: Mapping[str, Any], *, within: Mapping[str, Any]) -> None:
-    """Compare one node of the configuration `within` with the signature of its target, unless another library's."""
+    """Compare a node of the configuration `within` with the signature of its target; those of others are left alone."""
     target = _resolve(path, node["_target_"])
     if not is_ours(target):
         return
@@ -76,7 +76,7 @@ def is_ours(target: Any) -> bool:
 def type_hints(target: Any) -> dict[str, Any]:
     """The hints of a constructor's parameters, those of inherited ones resolved where they were written.
 
-    A name that cannot be resolved, such as one imported for type checkers only, is a bug of the class: NameError.
+    Raises NameError for a name that cannot be resolved, such as one imported for type checkers only: a bug.
     """
     if not isinstance(target, type):
         return get_type_hints(target, include_extras=True)
@@ -102,7 +102,7 @@ def _check_names(
 
 
 def _check_class(path: str, value: Any, hint: Any) -> None:
-    """A node inside another must name a class of the kind that is asked for; protocols are left to type checkers."""
+    """Raise ConfigError if a node inside another names a class of the wrong kind; protocols are not looked at."""
     wanted = tuple(found for found in node_classes(hint) if not getattr(found, "_is_protocol", False))
     if not wanted or not isinstance(value, Mapping):
         return

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 SMALL = [
     "data=yelp",
@@ -53,3 +57,27 @@ def test_synth_writes_files_that_are_read_as_raw(recretrain: Any, tmp_path: Path
     assert read.code == 0, read.err
     assert "yelp: 600 interactions" in read.out
     assert "is not empty" in recretrain("data", "synth", "mine", *SMALL).err
+
+
+FILMS = ["data=movielens", "data.source=synthetic", "data.generator.users=150", "data.generator.items=120"]
+CLICKS = ["data=diginetica", "data.source=synthetic", "data.generator.clicks=2000", "data.generator.items=150"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["prepare", *SMALL],
+        ["prepare", *FILMS, "data.generator.ratings=6000"],
+        ["prepare", *CLICKS, "method=ader"],
+        ["synth", "here", *SMALL],
+        ["list"],
+    ],
+    ids=["reviews", "films", "clicks", "synth", "list"],
+)
+def test_nothing_is_imported_that_only_trains(arguments: list[str], tmp_path: Path) -> None:
+    program = f"import sys; from recretrain.commands.cli import main; code = main({['data', *arguments]!r})"
+    report = "print(code, [name for name in ('torch', 'pytorch_lightning', 'matplotlib') if name in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", f"{program}; {report}"], cwd=tmp_path, capture_output=True, text=True)
+
+    assert done.stdout.splitlines()[-1:] == ["0 []"], done.stderr

@@ -167,7 +167,7 @@ def test_the_program_exits_with_the_code(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_table_that_is_not_there_is_told_in_one_line(recretrain: Any, tmp_path: Path) -> None:
+def test_an_unknown_table_gets_one_line(recretrain: Any, tmp_path: Path) -> None:
     result = recretrain("report", str(tmp_path), "--table", "sml_table")
 
     assert result.code == 1
