@@ -7,12 +7,16 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from recretrain import __version__
 from recretrain.configuration import options as listing
 from recretrain.configuration.compose import conf_dir
+from recretrain.configuration.hints import fits, in_words
 from recretrain.errors import ConfigError, Mistake
+from recretrain.values import AtLeast1, Positive
 
 FORMATS = ("terminal", "github", "latex", "csv", "html")
 GIVEN_UP = 130  # what shells call a program that ended by Ctrl-C
@@ -105,7 +109,7 @@ def _add_reproduce(verb: argparse.ArgumentParser) -> None:
     only = "method= and data= leave the other runs out; the rest is added"
     verb.add_argument("overrides", nargs="*", metavar="key=value", help=only)
     verb.add_argument("--seeds", metavar="0,1,2", help="run each with these seeds")
-    verb.add_argument("--jobs", type=int, metavar="N", help="runs at once")
+    verb.add_argument("--jobs", type=_number(AtLeast1), metavar="N", help="runs at once")
     verb.add_argument("--dry-run", action="store_true", help="say what would run")
     verb.set_defaults(act=_reproduce)
 
@@ -122,8 +126,10 @@ def _reproduce(found: argparse.Namespace) -> None:
 def _add_evidence(verb: argparse.ArgumentParser) -> None:
     verb.description = "Items by popularity times the norm of their ratings' gradients (MeLU); also to evidence.csv."
     verb.add_argument("run", type=Path, help="a run folder of method=melu")
-    verb.add_argument("--top", type=int, default=20, metavar="N", help="default: 20")
-    verb.add_argument("--least-error", type=float, default=0.1, metavar="E", help="smaller errors count as this; 0.1")
+    verb.add_argument("--top", type=_number(AtLeast1), default=20, metavar="N", help="default: 20")
+    verb.add_argument(
+        "--least-error", type=_number(Positive), default=0.1, metavar="E", help="smaller errors count as this; 0.1"
+    )
     verb.add_argument("--norm", choices=("decisions", "tensors"), default="decisions", help="paper | released code")
     verb.set_defaults(act=_evidence)
 
@@ -229,6 +235,20 @@ def _doctor(_: argparse.Namespace) -> None:
     from recretrain.commands.doctor import examine
 
     print(examine())
+
+
+def _number(hint: Any) -> Callable[[str], Any]:
+    """Read an argument as a number that satisfies the hint."""
+
+    def read(text: str) -> Any:
+        with suppress(ValueError):
+            number = float(text)
+            value = int(number) if number.is_integer() and "." not in text else number
+            if fits(value, hint):
+                return value
+        raise argparse.ArgumentTypeError(f"{text} must be {in_words(hint)}")
+
+    return read
 
 
 def _put(text: str, file: Path | None) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recretrain.errors import ConfigError
+from recretrain.errors import ConfigError, Mistake
 from recretrain.records import OUTSIDE_DIGEST
 
 if TYPE_CHECKING:  # imported in the functions: `recretrain --help` must not wait for them
@@ -134,7 +134,7 @@ def explained() -> Iterator[None]:
 
     try:
         yield
-    except ConfigError:
+    except Mistake:
         raise
     except Exception as error:
         message = explain(error)

@@ -53,7 +53,11 @@ def explain(error: BaseException) -> str | None:
         return _bad_yaml(error)
     if isinstance(error, OmegaConfBaseException):
         return _bad_value(error)
-    return _first_line(error) if isinstance(error, HydraException) else None
+    if isinstance(error, RecursionError):
+        return "a file of the configuration stands in its own defaults list; take it out there"
+    if isinstance(error, UnicodeDecodeError):
+        return f"a file of the configuration is not UTF-8 text: {_first_line(error)}"
+    return _first_line(error) if isinstance(error, HydraException | ValueError | OSError) else None
 
 
 def _no_such_option(error: MissingConfigException) -> str:
@@ -66,7 +70,9 @@ def _no_such_option(error: MissingConfigException) -> str:
 def _unreadable(message: str, override: str | None) -> str:
     named = override or next(iter(re.findall(r"override '(.+)'", message)), None)
     culprit = f"'{named}'" if named else f"the command line ({message.splitlines()[0].strip()})"
-    return f"cannot read {culprit}; write key=value, and quote values that hold spaces, commas or brackets"
+    key, equals, value = (named or "").partition("=")
+    example = f"'{key}=\"{value}\"'" if equals else "'key=\"value\"'"
+    return f"cannot read {culprit}; write key=value, and quote a value that is no plain word: {example}"
 
 
 def _bad_override(error: ConfigCompositionException) -> str:
@@ -79,7 +85,8 @@ def _bad_override(error: ConfigCompositionException) -> str:
         return _wrong_type(cause, message)
     if ambiguous := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", message):
         key, values = ambiguous.groups()
-        return f"{key}={values} names several values; add -m to run each, or write {key}=[{values}] for a list"
+        several = f"{key}={values} names several values; add -m to run each, or write {key}=[{values}] for a list"
+        return f"{several}, '{key}=\"{values}\"' for one text"
     if group := re.match(r"Could not override '(.+)'\.\nNo match in the defaults list", message):
         return f"there is no group '{group[1]}'; `recretrain run --help` lists the groups"
     return _first_line(cause if cause is not None and not message else error)

@@ -11,6 +11,7 @@ from recretrain.configuration.compose import Schema, explained
 from recretrain.configuration.hints import misfit, node_classes
 from recretrain.configuration.messages import no_such_key
 from recretrain.errors import ConfigError
+from recretrain.values import AtLeast0
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -29,6 +30,8 @@ def check(config: DictConfig, *, under: Sequence[str] = ("",)) -> None:
     with explained():
         values: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     _check_names("", values, Schema.__dataclass_fields__, required=(), within=values)
+    if found := misfit("seed", values["seed"], AtLeast0):
+        raise ConfigError(str(found))
     for group in GROUPS:
         if not isinstance(values[group], Mapping) or "_target_" not in values[group]:
             raise ConfigError(f"{group} names no class; choose {group}=..., or set {group}._target_ in its file")
@@ -52,6 +55,8 @@ def nodes(values: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]
 def check_node(path: str, node: Mapping[str, Any], *, within: Mapping[str, Any]) -> None:
     """Compare a node of the configuration `within` with the signature of its target; those of others are left alone."""
     target = _resolve(path, node["_target_"])
+    if path in GROUPS and not isinstance(target, type):
+        raise ConfigError(f"{path}._target_={node['_target_']} is not a class; name one")
     if not is_ours(target):
         return
     parameters = _parameters(target)

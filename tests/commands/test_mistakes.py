@@ -21,9 +21,12 @@ MISTAKES = {
     "method.pretraining.epoch=1": "method.pretraining has no key 'epoch'; did you mean epochs? keys: batch_size, ",
     "seed=abc": "seed=abc: seed must be a whole number, for example seed=0",
     "seed=1.5": "seed=1.5: seed must be a whole number, for example seed=0",
-    "seed=1,2": "seed=1,2 names several values; add -m to run each, or write seed=[1,2] for a list",
-    "seed": "cannot read 'seed'; write key=value, and quote values that hold spaces, commas or brackets",
-    "eval.ks=[1": "cannot read 'eval.ks=[1'; write key=value, and quote values",
+    "seed=1,2": "seed=1,2 names several values; add -m to run each, or write seed=[1,2] for a list, 'seed=\"1,2\"' for",
+    "seed=-1": "seed=-1 must be a whole number, at least 0; change seed",
+    "=5": "Config group override must be a string or a list",
+    "method._target_=os.system": "method._target_=os.system is not a class; name one",
+    "seed": "cannot read 'seed'; write key=value, and quote a value that is no plain word: 'key=\"value\"'",
+    "eval.ks=[1": "cannot read 'eval.ks=[1'; write key=value, and quote a value that is no plain word: 'eval.ks=",
     "paths.output=x": "paths has no key 'output'; did you mean outputs? keys: cache, data, outputs",
     "+colour=red": "there is no key 'colour'; keys: backbone, data, ",
     "schedule.cut.periods=20": "schedule.cut is now data.cut\n",
@@ -72,6 +75,46 @@ def test_a_yaml_error_names_file_and_line(
 
     assert result.code == 1
     assert result.err.startswith("recretrain: conf/method/sml.yaml, line 2: expected ',' or ']', but got ':'")
+    assert len(result.err.splitlines()) == 1
+
+
+FILES = {
+    "": "method names no class; choose method=..., or set method._target_ in its file",
+    "- a": "method names no class",
+    "5": "Invalid loaded object type: int",
+    "loops: 3": "method names no class",
+    "_target_: nowhere.Method": "method._target_=nowhere.Method is not there; name a class as package.module.Class",
+    "_target_: fractions.gcd": "method._target_=fractions.gcd is not there",
+    "_target_: math.gcd": "method._target_=math.gcd is not a class; name one",
+    "defaults: 5": "Invalid defaults list in 'method/own', defaults must be a list",
+    "defaults:\n  - own": "a file of the configuration stands in its own defaults list; take it out there",
+    "a: !!python/object:os.system {}": "method/own.yaml, line 1: could not determine a constructor",
+    "a: ${nowhere}": "method.a: Interpolation key 'nowhere' not found",
+}
+
+
+@pytest.mark.parametrize("text", FILES, ids=repr)
+def test_a_mistake_in_one_s_own_file_gets_one_line(
+    recretrain: Any, tmp_path: Path, engine: list[Any], text: str
+) -> None:
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "own.yaml").write_text(text)
+
+    result = recretrain("run", f"hydra.searchpath=[file://{tmp_path}]", "method=own")
+
+    assert result.code == 1
+    assert result.err.startswith(f"recretrain: {FILES[text]}")
+    assert len(result.err.splitlines()) == 1
+    assert not engine
+
+
+def test_a_file_that_is_not_text_gets_one_line(recretrain: Any, tmp_path: Path, engine: list[Any]) -> None:
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "own.yaml").write_bytes(b"\xff\xfe")
+
+    result = recretrain("run", f"hydra.searchpath=[file://{tmp_path}]", "method=own")
+
+    assert result.err.startswith("recretrain: a file of the configuration is not UTF-8 text: ")
     assert len(result.err.splitlines()) == 1
 
 
@@ -155,6 +198,23 @@ def test_verbs_on_data_check_its_values(recretrain: Any, words: list[str], messa
     assert result.code == 1
     assert result.err.startswith(f"recretrain: {message}")
     assert len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["reproduce", "sml_table1", "--jobs", "0"], "argument --jobs: 0 must be a whole number, at least 1"),
+        (["evidence", "x", "--top=-1"], "argument --top: -1 must be a whole number, at least 1"),
+        (["evidence", "x", "--top", "2.5"], "argument --top: 2.5 must be a whole number, at least 1"),
+        (["evidence", "x", "--least-error", "nan"], "argument --least-error: nan must be a number, greater than 0"),
+        (["evidence", "x", "--least-error", "few"], "argument --least-error: few must be a number, greater than 0"),
+    ],
+)
+def test_options_of_verbs_have_ranges_too(recretrain: Any, words: list[str], message: str) -> None:
+    result = recretrain(*words)
+
+    assert result.code == 2
+    assert message in result.err
 
 
 def test_the_program_exits_with_the_code(tmp_path: Path) -> None:
