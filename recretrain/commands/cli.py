@@ -16,9 +16,9 @@ from recretrain.configuration import options as listing
 from recretrain.configuration.compose import conf_dir
 from recretrain.configuration.hints import fits, in_words
 from recretrain.errors import ConfigError, Mistake
+from recretrain.report.pages.formats import FORMATS
 from recretrain.values import AtLeast1, Positive
 
-FORMATS = ("terminal", "github", "latex", "csv", "html")
 GIVEN_UP = 130  # what shells call a program that ended by Ctrl-C
 
 

@@ -1,6 +1,8 @@
 """From run folders to tables and plots. Reads files only: nothing here needs torch or the rest of the package."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping
 from pathlib import Path
 
 __all__ = ["plot", "render"]
@@ -17,21 +19,19 @@ def render(
     only: Mapping[str, str] | None = None,
     compare: str | None = None,
     by_period: str | None = None,
-    columns: Sequence[str] = (),
 ) -> str:
     """The tables of all finished runs below `outputs`.
 
     `table` names a file of conf/table; without it every set of comparable runs gets a table of its own.
-    `format` is terminal, github, latex, csv or html; `test` is test or choosing; `group` is all, new_user or new_item.
-    `only` keeps the runs with these facts (data, method, schedule, eval, data_source, variant, seed).
-    `compare` names the method every other one is tested against; `by_period` names a metric, such as recall@20,
-    that is shown period by period instead. `columns` are metrics (mrr) or metrics at a k (mrr@20) to show; without it
-    the table's own, or all that were measured.
+    `format` is one of pages.formats.FORMATS; `test` is test or choosing; `group` is all, or one that the runs measured.
+    `only` keeps the runs with these facts (data, method, schedule, eval, data_source, variant, seed, backbone).
+    `compare` names the method that every other one is tested against; `by_period` names a metric, such as recall@20,
+    that is shown period by period instead. Raises ReportError for a choice that does not exist.
     """
-    from recretrain.report.pages import Request, pages
+    from recretrain.report.pages.report import report
+    from recretrain.report.papers.material import Request
 
-    request = Request(table, test, group, dict(only or {}), compare, by_period, tuple(columns))
-    return pages(outputs, conf_dir, request, format)
+    return report(outputs, conf_dir, Request(table, test, group, dict(only or {}), by_period, compare), format)
 
 
 def plot(
@@ -50,6 +50,7 @@ def plot(
     `table` and `only` choose runs as for `render`. With `conf_dir`, published curves are drawn dashed where they may
     stand beside ours. Without a `metric` those with published curves are drawn, a panel each; else recall@20.
     """
-    from recretrain.report.plots import Wish, draw
+    from recretrain.report.papers.material import Request
+    from recretrain.report.plots.periods import draw
 
-    return draw(outputs, into, conf_dir, Wish(table, metric, test, group, dict(only or {})))
+    return draw(outputs, into, conf_dir, Request(table, test, group, dict(only or {}), metric))

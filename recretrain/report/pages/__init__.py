@@ -1,0 +1,1 @@
+"""From a request to text: grids of cells, laid out and written in any of the formats."""

@@ -1,0 +1,57 @@
+"""A table as data: named lines of cells, before anyone decides how it is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure, one that follows it in the same cell (a deviation, a p-value), and how both are written."""
+
+    value: float | None = None
+    style: str = "{:.4f}"
+    extra: float | None = None
+    extra_style: str = " ± {:.4f}"
+    bold: bool = False
+
+    @property
+    def text(self) -> str:
+        if self.value is None:
+            return ""
+        tail = "" if self.extra is None else self.extra_style.format(self.extra)
+        return self.style.format(self.value) + tail
+
+
+@dataclass(frozen=True)
+class Line:
+    name: str
+    cells: Sequence[Cell]
+    kind: str = "ours"  # ours | published | difference | not run
+    source: str = ""  # of published figures
+    evidence: str = ""
+
+    @property
+    def text(self) -> str:
+        names = {"ours": self.name, "not run": f"{self.name} (not run)"}
+        return names.get(self.kind) or f"  {self.kind} {self.evidence}".rstrip()
+
+
+@dataclass(frozen=True)
+class Grid:
+    title: str
+    corner: str  # above the names of the lines
+    columns: Sequence[str]
+    lines: Sequence[Line]
+    notes: Sequence[str] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)  # what a line needs once it leaves its table
+    extra: str = "deviation"  # the name of the cells' `extra`
+
+
+def best(values: Sequence[float | None], style: str = "{:.4f}", *, lowest: bool = False) -> list[bool]:
+    """Which values are the best as they will be printed; nobody wins alone or where all are equal."""
+    choose = min if lowest else max
+    shown = [None if value is None else float(style.format(value)) for value in values]
+    known = {value for value in shown if value is not None}
+    return [value is not None and len(known) > 1 and value == choose(known) for value in shown]

@@ -1,0 +1,119 @@
+"""From a request to the text of a report: gather, lay out, write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from recretrain.errors import ReportError
+from recretrain.report.pages import results, sections
+from recretrain.report.pages.formats import write
+from recretrain.report.pages.grids import Grid
+from recretrain.report.papers.beside import beside
+from recretrain.report.papers.card import TableCard
+from recretrain.report.papers.material import Request, gather
+from recretrain.report.runs import averages
+from recretrain.report.runs.cohorts import Cohort
+from recretrain.report.runs.reading import shortfalls
+from recretrain.report.runs.titles import GROUPS, title
+
+
+def report(outputs: Path, conf_dir: Path, request: Request, format: str) -> str:
+    found = gather(outputs, conf_dir, request)
+    grids = [grid for cohort, table in found.cohorts for grid in _section(cohort, table, request)]
+    left_out = [f"Left out, unfinished (repeat its command to go on): {run}" for run in shortfalls(found.runs)]
+    if not grids:
+        return "\n".join([_nothing(outputs, [cohort for cohort, _ in found.cohorts], request), *left_out]) + "\n"
+    return write(grids, found.table.title, left_out, format)
+
+
+def _section(cohort: Cohort, table: TableCard, request: Request) -> Iterator[Grid]:
+    """The groups of a table one by one, then the costs of the runs."""
+    groups = list(table.layout.groups) if request.group == "all" and not request.metric else []
+    for group in groups or [request.group]:
+        yield from _of_group(cohort, table, request.of_group(group), costs=not groups)
+    if groups:
+        labels = _ordered(cohort, averages.measured(cohort, request.test, "all"), table)
+        yield sections.costs(cohort, labels, request.test)
+
+
+def _of_group(cohort: Cohort, table: TableCard, request: Request, *, costs: bool) -> Iterator[Grid]:
+    rows = _wanted(averages.measured(cohort, request.test, request.group), table, request)
+    rows = averages.scaled(rows, table.layout.unit.scale)
+    if rows.empty:
+        return
+    labels = _ordered(cohort, rows, table)
+    for section, shown, grid in _grids(cohort, rows, labels, table, request):
+        if section == "costs" and not costs:
+            continue
+        heading = grid.title or title(cohort, shown, request.test, request.group)
+        facts = sections.facts(cohort, shown, request.test, request.group, section)
+        yield replace(grid, title=heading, facts=facts)
+
+
+def _wanted(rows: pd.DataFrame, table: TableCard, request: Request) -> pd.DataFrame:
+    """The rows of the metric that was asked for; else of the table's columns, if any of them was measured."""
+    if request.metric:
+        return averages.restricted(rows, [request.metric])
+    of_table = averages.restricted(rows, table.layout.columns)
+    return rows if of_table.empty else of_table
+
+
+def _grids(
+    cohort: Cohort, rows: pd.DataFrame, labels: Sequence[str], table: TableCard, request: Request
+) -> Iterator[tuple[str, pd.DataFrame, Grid]]:
+    """The tables of a cohort, each with the name of its section and the rows it was made of."""
+    if request.metric:
+        yield "by period", rows, results.by_period(cohort, rows, labels, table, request.metric, request.beside)
+        return
+    published = request.beside
+    if request.group in table.layout.groups:
+        published = beside(request.table, request.test, "all")
+    yield "results", rows, results.results(cohort, rows, labels, table, published, request.group)
+    if request.table and table.layout.without_last and rows["period"].nunique() > 1:
+        shorter = rows[rows["period"] < rows["period"].max()]
+        yield "results without last", shorter, results.results(cohort, shorter, labels, table, "none", "all")
+    if request.compare:
+        base, unit = request.compare, table.layout.unit
+        found = sections.comparison(cohort, rows, labels, base, request.test, request.group, unit)
+        yield f"difference to {base}", rows, found
+    yield "costs", rows, sections.costs(cohort, labels, request.test)
+
+
+def _ordered(cohort: Cohort, rows: pd.DataFrame, table: TableCard) -> list[str]:
+    """As the table lists its rows, then the others, best first by the first metric at its largest k."""
+    listed = list(table.rows)
+    columns = averages.in_order(rows["column"])
+    leading = [name for name in columns if name.partition("@")[0] == columns[0].partition("@")[0]][-1]
+    found = averages.over_seeds(rows, table.layout.weigh)
+    sign = 1 if averages.is_error(leading) else -1
+
+    def place(label: str) -> tuple[int, float, str]:
+        row = cohort.rows[label]
+        value = found[label, leading].mean if (label, leading) in found else 0.0
+        return (listed.index(row), 0.0, label) if row in listed else (len(listed), sign * value, label)
+
+    return sorted({str(label) for label in rows["label"]}, key=place)
+
+
+def _nothing(outputs: Path, found: Sequence[Cohort], request: Request) -> str:
+    if found:
+        return _nothing_measured(found, request)
+    asked = [f"of table {request.table}"] if request.table else []
+    asked += [f"with {key}={value}" for key, value in request.only.items()]
+    cure = f"`recretrain reproduce {request.table}`" if request.table else "`recretrain run method=sml data=yelp`"
+    return f"{' '.join([f'No finished run below {outputs}', *asked])}; start one with {cure}."
+
+
+def _nothing_measured(found: Sequence[Cohort], request: Request) -> str:
+    measured = averages.in_order(name for cohort in found for name in averages.measured_columns(cohort))
+    if request.metric and request.metric not in measured:
+        raise ReportError(f"no run measured {request.metric}; measured: {', '.join(measured)}")
+    answered = {str(group) for cohort in found for run in cohort.runs for group in set(run.rows["group"])}
+    groups = [*GROUPS, *sorted(answered - GROUPS.keys())]
+    if request.group not in groups:
+        raise ReportError(f"unknown group {request.group!r}; choose from {', '.join(groups)}")
+    return f"The finished runs answered no question of test={request.test}, group={request.group}."

@@ -1,0 +1,96 @@
+"""The tables below the results: costs, and differences to one setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from recretrain.errors import ReportError
+from recretrain.report.pages.grids import Cell, Grid, Line
+from recretrain.report.papers.card import Unit
+from recretrain.report.runs import averages, compare
+from recretrain.report.runs.answers import has_value
+from recretrain.report.runs.averages import Averages
+from recretrain.report.runs.cohorts import Cohort
+from recretrain.report.runs.titles import corner, named, span
+
+COSTS = {
+    "cpu_seconds": ("CPU s / period", "{:,.2f}"),
+    "rows_read": ("rows read / period", "{:,.0f}"),
+    "peak_memory_mb": ("peak MB", "{:,.0f}"),
+    "trained_parameters": ("trained parameters", "{:,.0f}"),
+}
+
+
+def facts(cohort: Cohort, rows: pd.DataFrame, test: str, group: str, section: str) -> dict[str, str]:
+    """The columns that a line of CSV needs beside its figures."""
+    asked = cohort.asked
+    return {
+        "section": section,
+        "data": asked.data,
+        "data_source": asked.source,
+        "data_digest": asked.digest,
+        "questions": asked.card["text"],
+        "unit": asked.card["unit"],
+        "card": asked.questions,
+        "test": test,
+        "periods": span(rows),
+        "group": group,
+    }
+
+
+def costs(cohort: Cohort, labels: Sequence[str], test: str) -> Grid:
+    spent = averages.costs(cohort, test)
+    body = [Line(label, [_cost(spent, label, name) for name in COSTS]) for label in labels]
+    return Grid(f"{named(cohort)}: cost of a period", corner(cohort), [name for name, _ in COSTS.values()], body)
+
+
+def comparison(
+    cohort: Cohort, rows: pd.DataFrame, labels: Sequence[str], base: str, test: str, group: str, unit: Unit
+) -> Grid:
+    """Each other setting minus the one that `base` names."""
+    settings, against = cohort.settings(), cohort.label_of(base)
+    if against is None:
+        raise ReportError(f"no finished run of {base!r} to compare with; there are: {', '.join(settings)}")
+    measured = averages.in_order(rows["column"])
+    columns = _by_question(measured)
+    body = [
+        Line(label, _differences(compare.paired(settings[label], settings[against], columns, test, group), unit))
+        for label in labels
+        if label != against
+    ]
+    title = f"{named(cohort)}: difference to {against}, question by question"
+    header, notes = [f"{name}{unit.mark}" for name in columns], list(_notes(measured, columns))
+    return Grid(title, corner(cohort), header, body, notes, extra="p")
+
+
+def _by_question(measured: Sequence[str]) -> list[str]:
+    """The columns that are means over questions; in place of rmse its square."""
+    columns = averages.in_order("mse" if name == "rmse" else name for name in measured)
+    if found := [name for name in columns if has_value(name)]:
+        return found
+    raise ReportError(f"none of {', '.join(measured)} has a value of each question, so nothing can be compared")
+
+
+def _notes(measured: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
+    yield f"p: share of {compare.FLIPS:,} random sign flips of the differences whose mean is as far from 0."
+    if any(map(averages.is_error, columns)):
+        yield "Of errors a difference below 0 is the better one."
+    if "rmse" in measured:
+        yield "A question has no root of its own: in place of rmse its square is compared, mse."
+    if others := [name for name in measured if name != "rmse" and name not in columns]:
+        yield f"Not compared, as no value of each question is kept: {', '.join(others)}."
+
+
+def _cost(spent: Averages, label: str, name: str) -> Cell:
+    style = COSTS[name][1]
+    figure = spent.get((label, name))
+    if figure is None:
+        return Cell()
+    return Cell(figure.mean, style, figure.deviation or None, f" ± {style}")  # counts do not vary between seeds
+
+
+def _differences(found: Sequence[compare.Difference], unit: Unit) -> list[Cell]:
+    style = unit.style.replace(":", ":+")
+    return [Cell(one.mean * unit.scale, style, one.p_value, " (p={:.4f})") for one in found]

@@ -1,0 +1,60 @@
+"""A chart of a table whose x is not the period: a setting of the runs, or the length of a support."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from recretrain.report.runs.averages import column_name
+from recretrain.report.runs.cohorts import SAID_ELSEWHERE, WHEREABOUTS
+from recretrain.report.runs.run import Run, key_of, value_of, within
+
+SUPPORT = re.compile(r"(?:(?P<state>.*), )?support (?P<first>\d+)-(?P<last>\d+)$")
+SETTINGS = ("method", "backbone", "data", "eval")
+
+Points = Mapping[str, Mapping[str, Mapping[float, list[float]]]]  # panel -> line -> x -> values of the seeds
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A panel for each group of the table, a line for each method."""
+
+    title: str
+    x: str  # a key of the configuration, such as method.local_steps; or `support`
+    y: str  # a column, such as mae
+    methods: Sequence[str]
+
+    def points(self, runs: Sequence[Run], groups: Sequence[str]) -> Points:
+        found: dict[str, dict[str, dict[float, dict[int, float]]]] = {
+            group: defaultdict(lambda: defaultdict(dict)) for group in groups
+        }
+        for run in (run for run in runs if run.complete and run.method in self.methods and self._plain(run)):
+            for row in run.rows[run.rows["test"] == "test"].itertuples():
+                place = self._place(run, str(row.group), groups)
+                if place and column_name(str(row.metric), float(str(row.k))) == self.y:
+                    found[place[0]][run.method][place[1]][run.seed] = float(str(row.value))
+        return {
+            group: {method: _of_shared_seeds(line) for method, line in lines.items()} for group, lines in found.items()
+        }
+
+    def _plain(self, run: Run) -> bool:
+        """Whether nothing but x was changed: another setting is another line."""
+        changed = {key_of(override) for override in run.overrides} - {*SAID_ELSEWHERE, self.x}
+        return not any(within(key, SETTINGS) and not within(key, WHEREABOUTS) for key in changed)
+
+    def _place(self, run: Run, group: str, groups: Sequence[str]) -> tuple[str, float] | None:
+        """Panel and x of a figure of a run, if it has a place."""
+        if self.x != "support":
+            return (group, float(value_of(run.config, self.x))) if group in groups else None
+        span = SUPPORT.match(group)
+        if span is None or span["state"] not in groups:
+            return None
+        return span["state"], (int(span["first"]) + int(span["last"])) / 2
+
+
+def _of_shared_seeds(line: Mapping[float, Mapping[int, float]]) -> dict[float, list[float]]:
+    """The values of the seeds that every x has: else a line would bend where more seeds were run."""
+    shared = set.intersection(*(set(seeds) for seeds in line.values()))
+    return {x: [value for seed, value in seeds.items() if seed in shared] for x, seeds in line.items() if shared}

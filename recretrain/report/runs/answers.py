@@ -1,0 +1,94 @@
+"""The value of a metric for every single question of a run, from the arrays of ranks.npz."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recretrain.errors import ReportError
+from recretrain.records import ranks_key
+from recretrain.report.runs.run import Run
+
+Values = NDArray[np.float64]
+Arrays = Mapping[str, NDArray[Any]]  # of one period, by what ranks_key appends
+
+KEPT = ("", "_predicted", "_rated")
+
+GAINS: dict[str, Callable[[Values], Values]] = {  # of one relevant item at a rank [Q] within the first k
+    "recall": np.ones_like,
+    "hit": np.ones_like,
+    "ndcg": lambda ranks: 1 / np.log2(ranks + 2),
+    "mrr": lambda ranks: 1 / (ranks + 1),
+}
+ERRORS: dict[str, Callable[[Values], Values]] = {  # of predicted - rated [Q, n]; rmse has no value of a question
+    "mae": np.abs,
+    "mse": np.square,
+}
+RATING_GAINS: dict[str, Callable[[Values], Values]] = {  # of an item by its rating
+    "ndcg_lin": lambda rated: rated,
+    "ndcg_exp": lambda rated: 2**rated - 1,
+}
+
+
+def has_value(column: str) -> bool:
+    """Whether a column such as recall@20 is a mean of values of single questions that can be made here."""
+    return column.partition("@")[0] in {*GAINS, *ERRORS, *RATING_GAINS}
+
+
+def answers(run: Run, columns: Sequence[str], test: str, group: str) -> Values:
+    """Values of the questions of a group, period after period.  # [columns, Q]
+
+    Raises ReportError where the run kept no arrays of a period, or too few for a column.
+    """
+    parts = dict(_periods(run, columns, test, group))
+    if missing := sorted(set(run.asked.periods(test)) - parts.keys()):
+        raise ReportError(f"{run.folder} has no ranks or ratings of periods {missing}; delete it and run it again")
+    return np.concatenate([parts[period] for period in sorted(parts)], axis=1)
+
+
+def values(arrays: Arrays, column: str) -> Values:
+    """A column from 0-based ranks (half a rank where candidates tied), or from predicted and rated.  # [Q]"""
+    metric, _, k = column.partition("@")
+    if metric in GAINS and "" in arrays:
+        ranks = arrays[""]
+        return np.where(ranks < int(k), GAINS[metric](ranks), 0.0)
+    if metric not in GAINS and {"_predicted", "_rated"} <= arrays.keys():
+        predicted, rated = arrays["_predicted"].astype(np.float64), arrays["_rated"].astype(np.float64)
+        if metric in ERRORS:
+            return np.asarray(ERRORS[metric](predicted - rated).mean(axis=1))
+        return ndcg(predicted, rated, int(k), RATING_GAINS[metric])
+    raise ReportError(f"cannot compute {column} from the arrays that the run kept")
+
+
+def ndcg(predicted: Values, rated: Values, k: int, gain: Callable[[Values], Values]) -> Values:
+    """DCG of the first k by prediction over that of the best order; ties share their places' discounts.  # [Q]"""
+    return _dcg(predicted, gain(rated), k) / _dcg(rated, gain(rated), k)
+
+
+def _dcg(score: Values, gain: Values, k: int) -> Values:
+    places = np.arange(score.shape[1])
+    until = np.cumsum([0.0, *np.where(places < k, 1 / np.log2(places + 2), 0.0)])  # discounts of the places before
+    first = (score[:, None, :] > score[:, :, None]).sum(axis=2)
+    ties = (score[:, None, :] == score[:, :, None]).sum(axis=2)
+    return np.asarray((gain * (until[first + ties] - until[first]) / ties).sum(axis=1))
+
+
+def _periods(run: Run, columns: Sequence[str], test: str, group: str) -> Iterator[tuple[int, Values]]:
+    for path in run.folder.glob("tasks/*/ranks.npz"):
+        with np.load(path) as stored:
+            for period in run.asked.periods(test):
+                if arrays := _arrays(stored, period, test, group):
+                    yield period, np.stack([values(arrays, column) for column in columns])
+
+
+def _arrays(stored: Mapping[str, NDArray[Any]], period: int, test: str, group: str) -> Arrays:
+    """The arrays of a group's questions; ranks are stored doubled. A period without the group has none of them."""
+    found = {what: stored[key] for what in KEPT if (key := ranks_key(period, test, what)) in stored}
+    if group != "all" and found:
+        key = ranks_key(period, test, f":{group}")
+        members = stored[key] if key in stored else slice(0)
+        found = {what: array[members] for what, array in found.items()}
+    return {what: array if what else array / 2 for what, array in found.items()}

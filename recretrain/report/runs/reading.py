@@ -1,0 +1,116 @@
+"""Reads every run below an outputs folder, and the figures that its finished tasks measured."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from recretrain.errors import ReportError
+from recretrain.records import FORMAT, Costs, Row, RunCard
+from recretrain.report.runs.run import Run
+
+log = logging.getLogger(__name__)
+
+SELECTABLE = ("data", "method", "schedule", "eval", "data_source", "variant", "seed", "backbone")
+
+
+def read_runs(outputs: Path, only: Mapping[str, str] | None = None) -> list[Run]:
+    """All runs below `outputs` with these facts, complete or not; a run that stands there twice (a copy) is read once.
+
+    Values of `only` may be alternatives, such as `method: sml,spmf`. Raises ReportError for a fact that no run has.
+    """
+    runs: dict[tuple[str, str, str], Run] = {}
+    for folder, card in _cards(outputs):
+        if not _selected(card, only or {}):
+            continue
+        key = (card["method"], card["digest"], card["data_digest"])  # two methods may be set to the same
+        if key in runs:
+            log.warning("%s repeats %s; left out", folder, runs[key].folder)
+        else:
+            runs[key] = _run(folder, card)
+    return list(runs.values())
+
+
+def shortfalls(runs: Sequence[Run]) -> list[str]:
+    return [run.shortfall() for run in runs if not run.complete]
+
+
+def tidy(runs: Sequence[Run], labels: Mapping[str, str]) -> pd.DataFrame:
+    """One row per run, task, period, group, metric and k; `labels` names each variant."""
+    return _tagged(runs, labels, [run.rows for run in runs], Row)
+
+
+def tidy_costs(runs: Sequence[Run], labels: Mapping[str, str]) -> pd.DataFrame:
+    return _tagged(runs, labels, [run.costs for run in runs], Costs)
+
+
+def _tagged(
+    runs: Sequence[Run], labels: Mapping[str, str], frames: Sequence[pd.DataFrame], kind: type[Any]
+) -> pd.DataFrame:
+    parts = [frame.assign(label=labels[run.variant], seed=run.seed) for run, frame in zip(runs, frames, strict=True)]
+    empty = pd.DataFrame(columns=[*(field.name for field in fields(kind)), "label", "seed"])
+    return pd.concat(parts, ignore_index=True) if parts else empty
+
+
+def _cards(outputs: Path) -> Iterator[tuple[Path, RunCard]]:
+    """The folder and the card of each run; what cannot be read is logged."""
+    outdated = []
+    for path in sorted(outputs.rglob("run.json")):
+        card = _content(path)
+        if card.get("format") == FORMAT and RunCard.__required_keys__ <= card.keys():
+            yield path.parent, cast(RunCard, card)
+        elif {"format", "method", "digest"} <= card.keys():
+            outdated.append(path.parent)
+        else:
+            log.warning("%s is not a run of recretrain; left out", path)
+    if outdated:
+        others = f" and {len(outdated) - 1} more" if len(outdated) > 1 else ""
+        log.warning("left out %s%s: written by another version of recretrain", outdated[0], others)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """Nothing for a file that another program wrote."""
+    try:
+        content = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _run(folder: Path, card: RunCard) -> Run:
+    tasks = sorted((path for path in folder.glob("tasks/*") if path.name.isdigit()), key=lambda path: int(path.name))
+    tasks = [path for path in tasks if (path / "rows.csv").is_file() and (path / "costs.csv").is_file()]
+    rows, costs = _read(tasks, "rows.csv", Row), _read(tasks, "costs.csv", Costs)
+    return Run(folder, card, _config(folder / "config.yaml"), len(tasks), rows, costs)
+
+
+def _read(tasks: Sequence[Path], name: str, kind: type[Any]) -> pd.DataFrame:
+    """The records of all tasks in one frame; numbers as floats."""
+    records: list[dict[str, str]] = []  # one frame for all: a frame for every file takes ten times as long
+    for path in tasks:
+        with (path / name).open(newline="") as file:
+            records += csv.DictReader(file)
+    frame = pd.DataFrame(records, columns=[field.name for field in fields(kind)])
+    return frame.astype({field.name: float for field in fields(kind) if field.type not in (str, "str")})
+
+
+def _config(path: Path) -> dict[str, Any]:
+    options = OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else None
+    return {str(key): value for key, value in options.items()} if isinstance(options, dict) else {}
+
+
+def _selected(card: RunCard, only: Mapping[str, str]) -> bool:
+    for key, value in only.items():
+        if key not in SELECTABLE:
+            raise ReportError(f"cannot select runs by {key!r}; choose from {', '.join(SELECTABLE)}")
+        if str(card.get(key)) not in value.split(","):
+            return False
+    return True

@@ -1,0 +1,105 @@
+"""One table, written down in five ways."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from recretrain.report import render
+from recretrain.report.pages.formats import FORMATS, write
+from recretrain.report.pages.grids import Cell, Grid, Line
+
+if TYPE_CHECKING:
+    from tests.report.folders import RunFolders
+
+GRID = Grid(
+    "50% of A_b", "method", ["recall@20"], [Line("full_retrain", [Cell(0.5, extra=0.25, bold=True)])], ["a & b"]
+)
+
+
+def test_the_formats_are_known_without_what_writes_them() -> None:
+    program = """
+import json, sys
+from recretrain.report.pages.formats import FORMATS
+print(json.dumps([FORMATS, sorted(sys.modules)]))
+"""
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    formats, modules = json.loads(output)
+    assert formats == ["terminal", "github", "latex", "html", "csv"]
+    assert not {"pandas", "numpy", "tabulate", "omegaconf"} & set(modules)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_can_be_written(format: str) -> None:
+    assert "0.5" in write([GRID], "All", [], format)
+
+
+def test_terminal_marks_the_best_with_a_star_where_it_cannot_be_bold() -> None:
+    text = write([GRID], "", [], "terminal")
+
+    assert "0.5000 ± 0.2500*" in text
+    assert "\033" not in text
+
+
+def test_terminal_is_bold_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    assert "\033[1m0.5000 ± 0.2500\033[0m" in write([GRID], "", [], "terminal")
+
+
+def test_github_has_a_heading_a_pipe_table_and_bold() -> None:
+    text = write([GRID], "All", ["left out"], "github")
+
+    assert text.startswith("## All\n\n### 50% of A_b\n\n| method ")
+    assert "| **0.5000 ± 0.2500** |" in text
+    assert text.endswith("a & b\n\nleft out\n")
+
+
+def test_latex_escapes_what_latex_would_read() -> None:
+    text = write([GRID], "50%", [], "latex")
+
+    assert r"\caption{50\% of A\_b}" in text
+    assert r"full\_retrain" in text
+    assert r"\textbf{0.5000 $\pm$ 0.2500} \\" in text
+    assert r"\par\footnotesize a \& b" in text
+    assert text.startswith("% 50%\n")
+
+
+def test_html_escapes_what_html_would_read() -> None:
+    text = write([GRID], "A < B", [], "html")
+
+    assert text.startswith("<h2>A &lt; B</h2>")
+    assert "<b>0.5000 ± 0.2500</b>" in text
+    assert "<p>a &amp; b</p>" in text
+
+
+def test_csv_has_unrounded_figures_and_the_deviation_beside_them(runs: RunFolders, conf_dir: Path) -> None:
+    for seed, value in enumerate([0.123456, 0.223456]):
+        runs.add("sml", {"recall@20": dict.fromkeys(range(33, 40), (value, 10))}, seed=seed)
+
+    table = pd.read_csv(io.StringIO(render(runs.outputs, conf_dir=conf_dir, table="sml_table1", format="csv")))
+
+    rows = table[(table["section"] == "results") & (table["row"] == "sml")].set_index("kind")
+    assert rows.loc["ours", "recall@20"] == pytest.approx(0.173456)
+    assert rows.loc["ours", "recall@20 deviation"] == pytest.approx(0.1 / 2**0.5)
+    assert rows.loc["published", "recall@20"] == 0.4748
+    assert rows.loc["published", "source"].endswith("SIGIR 2020, Table 1 [S]")
+    assert rows.loc["difference", "recall@20"] == pytest.approx(0.173456 - 0.4748)
+    assert set(table["data_source"]) == {"raw"}
+    assert set(table["periods"]) == {"33-39", "33-38"}
+
+
+def test_csv_logs_what_it_has_no_room_for(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        write([GRID], "", ["left out: one run"], "csv")
+
+    assert caplog.messages == ["left out: one run"]
