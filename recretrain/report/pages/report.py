@@ -23,6 +23,7 @@ from recretrain.report.runs.titles import GROUPS, title
 
 def report(outputs: Path, conf_dir: Path, request: Request, format: str) -> str:
     found = gather(outputs, conf_dir, request)
+    _check_base([cohort for cohort, _ in found.cohorts], request.compare)
     grids = [grid for cohort, table in found.cohorts for grid in _section(cohort, table, request)]
     left_out = [f"Left out, unfinished (repeat its command to go on): {run}" for run in shortfalls(found.runs)]
     if not grids:
@@ -30,14 +31,21 @@ def report(outputs: Path, conf_dir: Path, request: Request, format: str) -> str:
     return write(grids, found.table.title, left_out, format)
 
 
+def _check_base(found: Sequence[Cohort], base: str | None) -> None:
+    """One cohort that has the setting to compare with is enough: the others are shown without a comparison."""
+    if base and found and not any(cohort.label_of(base) for cohort in found):
+        settings = dict.fromkeys(label for cohort in found for label in cohort.settings())
+        raise ReportError(f"no finished run of {base!r} to compare with; there are: {', '.join(settings)}")
+
+
 def _section(cohort: Cohort, table: TableCard, request: Request) -> Iterator[Grid]:
     """The groups of a table one by one, then the costs of the runs."""
     groups = list(table.layout.groups) if request.group == "all" and not request.metric else []
     for group in groups or [request.group]:
         yield from _of_group(cohort, table, request.of_group(group), costs=not groups)
-    if groups:
-        labels = _ordered(cohort, averages.measured(cohort, request.test, "all"), table)
-        yield sections.costs(cohort, labels, request.test)
+    rows = averages.measured(cohort, request.test, "all")
+    if groups and not rows.empty:
+        yield sections.costs(cohort, _ordered(cohort, rows, table), request.test)
 
 
 def _of_group(cohort: Cohort, table: TableCard, request: Request, *, costs: bool) -> Iterator[Grid]:
@@ -76,9 +84,8 @@ def _grids(
     if request.table and table.layout.without_last and rows["period"].nunique() > 1:
         shorter = rows[rows["period"] < rows["period"].max()]
         yield "results without last", shorter, results.results(cohort, shorter, labels, table, "none", "all")
-    if request.compare:
-        base, unit = request.compare, table.layout.unit
-        found = sections.comparison(cohort, rows, labels, base, request.test, request.group, unit)
+    if request.compare and (base := cohort.label_of(request.compare)):
+        found = sections.comparison(cohort, rows, labels, base, request, table.layout.unit)
         yield f"difference to {base}", rows, found
     yield "costs", rows, sections.costs(cohort, labels, request.test)
 

@@ -9,6 +9,7 @@ import pandas as pd
 from recretrain.errors import ReportError
 from recretrain.report.pages.grids import Cell, Grid, Line
 from recretrain.report.papers.card import Unit
+from recretrain.report.papers.material import Request
 from recretrain.report.runs import averages, compare
 from recretrain.report.runs.answers import has_value
 from recretrain.report.runs.averages import Averages
@@ -47,22 +48,21 @@ def costs(cohort: Cohort, labels: Sequence[str], test: str) -> Grid:
 
 
 def comparison(
-    cohort: Cohort, rows: pd.DataFrame, labels: Sequence[str], base: str, test: str, group: str, unit: Unit
+    cohort: Cohort, rows: pd.DataFrame, labels: Sequence[str], base: str, request: Request, unit: Unit
 ) -> Grid:
-    """Each other setting minus the one that `base` names."""
-    settings, against = cohort.settings(), cohort.label_of(base)
-    if against is None:
-        raise ReportError(f"no finished run of {base!r} to compare with; there are: {', '.join(settings)}")
+    """Each other setting minus the setting `base`."""
+    settings = cohort.settings()
     measured = averages.in_order(rows["column"])
     columns = _by_question(measured)
-    body = [
-        Line(label, _differences(compare.paired(settings[label], settings[against], columns, test, group), unit))
-        for label in labels
-        if label != against
-    ]
-    title = f"{named(cohort)}: difference to {against}, question by question"
+
+    def line(label: str) -> Line:
+        found = compare.paired(settings[label], settings[base], columns, request.test, request.group)
+        return Line(label, _differences(found, unit))
+
+    of_group = "" if request.group == "all" else f" of {request.group}"
+    title = f"{named(cohort)}: difference to {base}, question by question{of_group}"
     header, notes = [f"{name}{unit.mark}" for name in columns], list(_notes(measured, columns))
-    return Grid(title, corner(cohort), header, body, notes, extra="p")
+    return Grid(title, corner(cohort), header, [line(label) for label in labels if label != base], notes, extra="p")
 
 
 def _by_question(measured: Sequence[str]) -> list[str]:
@@ -76,7 +76,7 @@ def _by_question(measured: Sequence[str]) -> list[str]:
 def _notes(measured: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
     yield f"p: share of {compare.FLIPS:,} random sign flips of the differences whose mean is as far from 0."
     if any(map(averages.is_error, columns)):
-        yield "Of errors a difference below 0 is the better one."
+        yield "A lower error is better, so a difference below 0 is."
     if "rmse" in measured:
         yield "A question has no root of its own: in place of rmse its square is compared, mse."
     if others := [name for name in measured if name != "rmse" and name not in columns]:

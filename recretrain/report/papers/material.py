@@ -19,7 +19,7 @@ from recretrain.report.runs.titles import TESTS
 
 @dataclass(frozen=True)
 class Request:
-    """The arguments of `render` and `plot`; see there."""
+    """The arguments of `render` and `plot`, which explain them."""
 
     table: str | None
     test: str

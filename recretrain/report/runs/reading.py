@@ -23,7 +23,7 @@ SELECTABLE = ("data", "method", "schedule", "eval", "data_source", "variant", "s
 
 
 def read_runs(outputs: Path, only: Mapping[str, str] | None = None) -> list[Run]:
-    """All runs below `outputs` with these facts, complete or not; a run that stands there twice (a copy) is read once.
+    """All runs below `outputs` with these facts, complete or not; of a run and its copy one is read.
 
     Values of `only` may be alternatives, such as `method: sml,spmf`. Raises ReportError for a fact that no run has.
     """

@@ -44,6 +44,14 @@ def test_a_group_may_be_asked_for_by_name(runs, conf_dir: Path) -> None:
         render(runs.outputs, conf_dir=conf_dir, group="user_warm")
 
 
+def test_choosing_periods_of_a_table_with_groups_may_have_no_question(runs, conf_dir: Path) -> None:
+    add(runs, "melu", 0.5)
+
+    text = render(runs.outputs, conf_dir=conf_dir, table="melu_table2", test="choosing")
+
+    assert text == "The finished runs answered no question of test=choosing, group=all.\n"
+
+
 def test_no_published_figure_beside_another_split(runs, conf_dir: Path) -> None:
     add(runs, "melu", 0.5, asked={**EPISODES, "split": "in_time"})
 

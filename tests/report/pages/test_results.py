@@ -31,9 +31,9 @@ def line(text: str, start: str) -> list[str]:
 
 def test_periods_weigh_as_many_as_they_have_questions(runs: RunFolders) -> None:
     runs.add("sml", {"recall@20": {33: (0.1, 10), 34: (0.4, 20)}})
-    block = only_cohort(runs)
+    cohort = only_cohort(runs)
 
-    found = averages.over_seeds(averages.measured(block, "test", "all"))
+    found = averages.over_seeds(averages.measured(cohort, "test", "all"))
 
     assert found["sml", "recall@20"].mean == pytest.approx((0.1 * 10 + 0.4 * 20) / 30)
     assert found["sml", "recall@20"].deviation is None

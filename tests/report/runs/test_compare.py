@@ -142,7 +142,7 @@ def test_ratings_are_compared_question_by_question(runs: RunFolders, conf_dir: P
     assert mse == f"{((0 - 4) + (0.5 - 1) + 0) / 3:+.4f}"
     assert ndcg == f"{((1 - 3 / 5) + (1 - (4 + 2) / 2 / 4) + 0) / 3:+.4f}"  # a tie: either of the two is first
     assert "in place of rmse its square is compared, mse" in text
-    assert "Of errors a difference below 0 is the better one." in text
+    assert "A lower error is better, so a difference below 0 is." in text
 
 
 def test_a_group_of_ratings_is_compared_alone(runs: RunFolders, conf_dir: Path) -> None:
@@ -150,7 +150,17 @@ def test_a_group_of_ratings_is_compared_alone(runs: RunFolders, conf_dir: Path) 
 
     text = render(runs.outputs, conf_dir=conf_dir, compare="item_mean", group="new_user")
 
+    assert "question by question of new_user" in text
     assert differences(text, "melu")[0].startswith("-0.2500(p=")
+
+
+def test_only_runs_that_have_the_base_beside_them_are_compared(runs: RunFolders, conf_dir: Path) -> None:
+    two(runs)
+    runs.add("ader", FIGURES, data="globo")
+
+    assert render(runs.outputs, conf_dir=conf_dir, compare="sml").count("question by question") == 1
+    with pytest.raises(ReportError, match="no finished run of 'ewc' to compare with; there are: ader, sml, spmf"):
+        render(runs.outputs, conf_dir=conf_dir, compare="ewc")
 
 
 def test_valid_and_test_questions_of_one_period_are_kept_apart(runs: RunFolders) -> None:
