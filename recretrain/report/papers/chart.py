@@ -22,7 +22,7 @@ class Chart:
     """A panel for each group of the table, a line for each method."""
 
     title: str
-    x: str  # a key of the configuration, such as method.local_steps; or `support`
+    x: str  # a key of the configuration, such as method.local.steps; or `support`
     y: str  # a column, such as mae
     methods: Sequence[str]
 

@@ -16,7 +16,7 @@ STATES = ("warm", "user_cold", "item_cold", "user_and_item_cold")
 def add(runs, method: str, mae: float, *, settings=None, **more) -> None:
     groups = {state: {"mae@0": {0: (mae + place, 5)}} for place, state in enumerate(STATES)}
     groups["user_cold, support 3-9"] = {"mae@0": {0: (mae / 2, 2)}}
-    steps = {"local_steps": 5 if method == "melu_tuned" else 1, **(settings or {})}
+    steps = {"local.steps": 5 if method == "melu_tuned" else 1, **(settings or {})}
     runs.add(method, {"mae@0": {0: (mae, 20)}}, groups=groups, settings=steps, **{**MOVIELENS, **more})
 
 

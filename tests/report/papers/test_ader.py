@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 CYCLES = range(1, 17)
 RELEASED = {
     "distil": True,
-    "selection": "herding",
-    "quotas": "proportional",
+    "memory.selection": "herding",
+    "memory.quotas": "proportional",
     "weight_adapts": True,
-    "exemplars": 30000,
+    "memory.size": 30000,
     "weight": 0.8,
 }
 COLUMNS = ("recall@10", "recall@20", "mrr@10", "mrr@20")
@@ -134,12 +134,12 @@ def test_each_run_stands_in_the_row_of_its_settings(runs: RunFolders, conf_dir: 
     add_ader(runs, 0.50)
     add_ader(runs, 0.41, {"distil": False})
     add_ader(runs, 0.40, {"distil": False, "weight": 0.2})
-    add_ader(runs, 0.42, {"distil": False, "selection": "random"})
-    add_ader(runs, 0.43, {"distil": False, "selection": "loss_as_released"})
-    add_ader(runs, 0.44, {"quotas": "equal"})
+    add_ader(runs, 0.42, {"distil": False, "memory.selection": "random"})
+    add_ader(runs, 0.43, {"distil": False, "memory.selection": "loss_as_released"})
+    add_ader(runs, 0.44, {"memory.quotas": "equal"})
     add_ader(runs, 0.45, {"weight_adapts": False})
-    add_ader(runs, 0.46, {"exemplars": 10000})
-    add_ader(runs, 0.47, {"exemplars": 10000, "quotas": "equal"})  # no row
+    add_ader(runs, 0.46, {"memory.size": 10000})
+    add_ader(runs, 0.47, {"memory.size": 10000, "memory.quotas": "equal"})  # no row
     add(runs, "session_fine_tune", 0.48)  # a row of the other table
 
     text = render(runs.outputs, conf_dir=conf_dir, table="ader_ablation")
@@ -195,7 +195,7 @@ def test_ablations_alone_are_shown_by_the_table_that_knows_them(runs: RunFolders
 def test_runs_of_the_tables_commands_stand_for_their_row_and_for_no_other(runs: RunFolders, conf_dir: Path) -> None:
     preset = "experiment=ader_diginetica"
     add_ader(runs, 0.5, overrides=[preset], variant="preset")
-    add_ader(runs, 0.6, overrides=["method.patience=1"], variant="impatient")
+    add_ader(runs, 0.6, overrides=["method.learner.patience=1"], variant="impatient")
     add_ader(runs, 0.4, {"distil": False}, overrides=["method.distil=false"], variant="er")
 
     text = render(runs.outputs, conf_dir=conf_dir, table="ader_ablation")

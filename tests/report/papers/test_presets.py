@@ -40,7 +40,7 @@ def test_adressa_has_the_settings_its_authors_give_for_it() -> None:
     adressa, _ = compose(["experiment=sml_adressa"])
     yelp, _ = compose(["experiment=sml_yelp"])
 
-    settings = [(c.method.loops, c.method.fresh_epochs, c.method.transfer_epochs) for c in (adressa, yelp)]
+    settings = [(c.method.loops, c.method.fresh.epochs, c.method.transfer.epochs) for c in (adressa, yelp)]
     assert settings == [(7, 2, 2), (10, 1, 1)]
 
 
@@ -68,7 +68,7 @@ def test_every_row_of_ader_has_a_command(conf_dir: Path) -> None:
 def test_yoochoose_has_the_batches_and_ader_the_weight_that_its_authors_give_for_it() -> None:
     jobs = [compose(job) for sweep in sweeps("ader_table", [], None) for job in expand(sweep)]
 
-    batches = {(choices["data"], config.method.batch_size) for config, choices in jobs}
+    batches = {(choices["data"], config.method.learner.batch_size) for config, choices in jobs}
     weights = {(choices["data"], config.method.weight) for config, choices in jobs if choices["method"] == "ader"}
     assert batches == {("diginetica", 256), ("yoochoose", 512)}
     assert weights == {("diginetica", 0.8), ("yoochoose", 1.0)}

@@ -55,10 +55,10 @@ def test_seeds_of_one_variant_are_one_setting(runs: RunFolders) -> None:
 def test_variants_are_told_apart_by_the_overrides_they_do_not_share(runs: RunFolders) -> None:
     shared = ["method=sml", "method.loops=2"]
     runs.add("sml", ONE, overrides=shared)
-    runs.add("sml", ONE, overrides=[*shared, "method.fresh_continues_from=own", "trainer.threads=1"])
-    runs.add("spmf", ONE, overrides=["method.epochs=3"])
+    runs.add("sml", ONE, overrides=[*shared, "method.continues_from=own", "trainer.threads=1"])
+    runs.add("spmf", ONE, overrides=["method.learner.epochs=3"])
 
-    assert labels(runs.outputs) == [["sml", "sml (fresh_continues_from=own)", "spmf"]]
+    assert labels(runs.outputs) == [["sml", "sml (continues_from=own)", "spmf"]]
 
 
 def test_variants_with_the_same_overrides_are_told_apart_by_their_digest(runs: RunFolders) -> None:
@@ -69,13 +69,13 @@ def test_variants_with_the_same_overrides_are_told_apart_by_their_digest(runs: R
 
 
 def test_a_method_alone_means_its_plainest_variant(runs: RunFolders) -> None:
-    runs.add("sml", ONE, overrides=["method.loops=2", "method.fresh_epochs=3"])
+    runs.add("sml", ONE, overrides=["method.loops=2", "method.fresh.epochs=3"])
     runs.add("sml", ONE, overrides=["method.loops=5"])
 
     (cohort,) = cohorts(read_runs(runs.outputs))
 
     assert cohort.label_of("sml") == "sml (loops=5)"
-    assert cohort.label_of("sml (loops=2, fresh_epochs=3)") == "sml (loops=2, fresh_epochs=3)"
+    assert cohort.label_of("sml (loops=2, fresh.epochs=3)") == "sml (loops=2, fresh.epochs=3)"
     assert cohort.label_of("ader") is None
 
 
