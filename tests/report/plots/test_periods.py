@@ -28,6 +28,19 @@ def test_a_plot_is_drawn_as_png_and_svg_for_each_set_of_comparable_runs(runs: Ru
     assert paths[0].read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(("metric", "first", "second"), [("mae", "low", "high"), ("recall@20", "high", "low")])
+def test_the_best_comes_first_also_where_lower_is_better(
+    runs: RunFolders, tmp_path: Path, metric: str, first: str, second: str
+) -> None:
+    for method, value in (("high", 0.9), ("low", 0.1)):
+        runs.add(method, {metric: {33: (value, 1), 34: (value, 1)}})
+
+    paths = plot(runs.outputs, into=tmp_path / "plots", metric=metric)
+
+    (svg,) = [path.read_text() for path in paths if path.suffix == ".svg"]
+    assert svg.index(f"<!-- {first} -->") < svg.index(f"<!-- {second} -->")
+
+
 def test_a_metric_nobody_measured_is_refused(runs: RunFolders, tmp_path: Path) -> None:
     runs.add("sml", {"recall@20": {33: (0.1, 1)}})
 

@@ -165,14 +165,18 @@ def test_only_runs_that_have_the_base_beside_them_are_compared(runs: RunFolders,
 
 def test_valid_and_test_questions_of_one_period_are_kept_apart(runs: RunFolders) -> None:
     both = {"choosing": [33], "tested": [33]}
-    runs.add("sml", FIGURES, ranks={"33_choosing": [0, 9], "33_test": [9, 9, 9]}, **both)
-    runs.add("spmf", FIGURES, ranks={"33_choosing": [9, 9], "33_test": [9, 9, 0]}, **both)
+    groups = {"33_choosing:new_user": [1, 0], "33_test:new_user": [0, 1, 1]}
+    runs.add("sml", FIGURES, ranks={"33_choosing": [0, 9], "33_test": [9, 9, 9], **groups}, **both)
+    runs.add("spmf", FIGURES, ranks={"33_choosing": [9, 9], "33_test": [9, 9, 0], **groups}, **both)
     sml, spmf = read_runs(runs.outputs)
 
     (choosing,), (test,) = (compare.paired([sml], [spmf], ["hit@1"], test, "all") for test in ("choosing", "test"))
 
     assert (choosing.questions, choosing.mean) == (2, 0.5)
     assert (test.questions, test.mean) == (3, pytest.approx(-1 / 3))
+    for role, expected in (("choosing", (1, 1)), ("test", (2, -0.5))):
+        (of_group,) = compare.paired([sml], [spmf], ["hit@1"], role, "new_user")
+        assert (of_group.questions, of_group.mean) == expected
 
 
 def test_a_group_may_be_of_some_periods_only(runs: RunFolders) -> None:
