@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from recretrain.data.stream import Interactions
+from recretrain.data.interactions import Interactions
 
 Triples = tuple[Tensor, Tensor, Tensor]  # user, positive item, negative item: [B] each
 Negatives = Callable[[Tensor, Tensor, torch.Generator], Tensor]  # positions of rows [N], their users [N] -> items [N]
@@ -21,7 +22,7 @@ class Epoch(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]: ...
+    def __iter__(self) -> Iterator[tuple[Any, ...]]: ...
 
 
 def permutation(n: int, generator: torch.Generator) -> Tensor:
@@ -85,8 +86,29 @@ class Batches:
         yield from zip(*(torch.split(column, self._size) for column in (user, item, negative)), strict=True)
 
 
+class Alternating:
+    """One pass takes a batch of each epoch in turn, so that an objective can step on several flows of data.
+
+    A batch comes as (place of its epoch, batch). A shorter epoch begins anew until the longest is over, so that each
+    flow has as many steps as the others.
+    """
+
+    def __init__(self, *epochs: Epoch) -> None:
+        if not epochs or not all(map(len, epochs)):
+            raise ValueError("every epoch to alternate needs at least one batch")
+        self._epochs = epochs
+
+    def __len__(self) -> int:
+        return len(self._epochs) * max(map(len, self._epochs))
+
+    def __iter__(self) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        endless = [itertools.chain.from_iterable(itertools.repeat(epoch)) for epoch in self._epochs]
+        for _ in range(max(map(len, self._epochs))):
+            yield from ((place, next(batches)) for place, batches in enumerate(endless))
+
+
 def stored_negatives(candidates: Tensor) -> Negatives:
-    """Each row's negative is one of its stored candidates, a fresh one each epoch (spec T6).  # candidates: [N, C]"""
+    """One of each row's stored candidates, a fresh one each epoch (sml.md, T6).  # candidates: [N, C]"""
 
     def draw(at: Tensor, user: Tensor, generator: torch.Generator) -> Tensor:
         column = torch.randint(candidates.shape[1], at.shape, generator=generator, device=at.device)

@@ -7,7 +7,9 @@ stream, without repetition, and never an item its user has already had, this int
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,20 +23,22 @@ _BLOCK = 64  # rows drawn together: the work table of a block stays in the cache
 
 
 def stored_candidates(
-    folder: Path, period: int, count: int, seed: int, history: Callable[[], tuple[Ints, Ints, int]]
+    folder: Path,
+    period: int,
+    count: int,
+    seed: int,
+    history: Callable[[], History],
 ) -> Drawn:
     """Candidates of a period's rows, read from `folder` or drawn and kept there.  # [rows, count] int32
 
-    `history`: users and items of the stream from its beginning to the end of `period`, and the row at which the period
-    begins; asked for only if candidates must be drawn, so that a period costs the same however long the stream.
+    `history` is asked for only if candidates must be drawn, so that a period costs the same however long the stream.
     """
     brought = folder / f"candidates_{period:03d}.npy"
     if brought.exists():
         return _first_columns(brought, count)
     path = folder / f"candidates-{count}-seed{seed}" / f"period_{period:03d}.npy"
     if not path.exists():
-        users, items, start = history()
-        drawn = draw_candidates(users, items, start, count, np.random.default_rng([seed, period]))
+        drawn = draw_candidates(history(), count, np.random.default_rng([seed, period]))
         path.parent.mkdir(exist_ok=True)
         aside = path.with_name(f".{path.name}.{os.getpid()}")
         with aside.open("wb") as file:
@@ -44,18 +48,46 @@ def stored_candidates(
     return kept
 
 
-def draw_candidates(users: Ints, items: Ints, start: int, count: int, rng: np.random.Generator) -> Drawn:
-    """`count` candidates for every row from `start` on (see the module's rule).  # [N - start, count] int32"""
-    known, order = _known_so_far(items)
-    history = _History(users, items, order)
+@dataclass(frozen=True)
+class History:
+    """The rows of a stream up to the end of a period, in order of time."""
+
+    users: Ints
+    items: Ints
+    start: int  # the row at which the period begins
+    parts: Ints | None = None  # of the period's rows, where it is parted: 0 before 1 before 2, and none within
+
+
+def draw_candidates(history: History, count: int, rng: np.random.Generator) -> Drawn:
+    """`count` candidates for every row of the period (see the module's rule).  # [N - start, count] int32
+
+    The rows of a parted period have no order: to each, all rows of its own part and of those before are the past. So
+    what is drawn for rows to learn from does not depend on those that are to be tested.
+    """
+    users, items, start = history.users, history.items, history.start
+    until, back = np.arange(len(users)), np.arange(len(users) - start)
+    if history.parts is not None:
+        order = np.argsort(history.parts, kind="stable")
+        sizes = np.searchsorted(history.parts[order], history.parts[order], side="right")
+        users = np.concatenate([users[:start], users[start:][order]])
+        items = np.concatenate([items[:start], items[start:][order]])
+        until[start:], back[order] = start + sizes - 1, np.arange(len(order))
+    known, arrivals = _known_so_far(items)
+    known, had = known[until], _Had(users, items, arrivals)
     drawn = np.empty((len(users) - start, count), dtype=np.int32)
-    for first in range(start, len(users), _BLOCK):
-        rows = np.arange(first, min(first + _BLOCK, len(users)))
-        row_of, taken = history.until(rows)
+    for rows in _blocks(start, until):
+        row_of, taken = had.by(rows, until[rows])
         _check_enough(users[rows], known[rows], row_of, taken, count)
         ranks = _draw_block(known[rows], row_of, taken, count, rng)
-        drawn[rows - start] = order.item_at[ranks]
-    return drawn
+        drawn[rows - start] = arrivals.item_at[ranks]
+    return drawn if history.parts is None else drawn[back]
+
+
+def _blocks(start: int, until: Ints) -> Iterator[Ints]:
+    """The rows from `start` on, some at a time, never of two parts: what is drawn for one depends on its block."""
+    ends = np.unique(until[start:]) + 1 if (until[start:] != np.arange(start, len(until))).any() else [len(until)]
+    for begin, end in pairwise([start, *ends]):
+        yield from (np.arange(first, min(first + _BLOCK, end)) for first in range(begin, end, _BLOCK))
 
 
 class _Arrivals:
@@ -75,8 +107,8 @@ def _known_so_far(items: Ints) -> tuple[Ints, _Arrivals]:
     return np.searchsorted(order.first_row, np.arange(len(items)), side="right"), order
 
 
-class _History:
-    """What a user has had up to and including a row, for many rows at once."""
+class _Had:
+    """The items that a user has had up to and including a row, for many rows at once."""
 
     def __init__(self, users: Ints, items: Ints, order: _Arrivals) -> None:
         self._n = len(users)
@@ -85,10 +117,10 @@ class _History:
         self._rank = order.rank_of[items[by_user]]
         self._users = users
 
-    def until(self, rows: Ints) -> tuple[Ints, Ints]:
-        """(position in `rows`, arrival rank) of every pair in the histories of `rows`."""
+    def by(self, rows: Ints, until: Ints) -> tuple[Ints, Ints]:
+        """(position in `rows`, arrival rank) of each pair that the user of a row has had up to the row `until`."""
         first = np.searchsorted(self._key, self._users[rows] * self._n)
-        last = np.searchsorted(self._key, self._users[rows] * self._n + rows, side="right")
+        last = np.searchsorted(self._key, self._users[rows] * self._n + until, side="right")
         length = last - first
         row_of = np.repeat(np.arange(len(rows)), length)
         within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
@@ -103,7 +135,7 @@ def _check_enough(users: Ints, known: Ints, row_of: Ints, taken: Ints, count: in
         row = short[0]
         raise DataError(
             f"user {users[row]} has had {had[row]} of the {known[row]} items seen so far, so fewer than "
-            f"eval.candidates={count} can be offered; lower eval.candidates, or raise schedule.start to know more items"
+            f"eval.questions.candidates={count} can be offered; lower it, or raise schedule.start to know more items"
         )
 
 
@@ -141,7 +173,7 @@ def _first_columns(path: Path, count: int) -> Drawn:
     stored = np.load(path, mmap_mode="c")
     if stored.shape[1] < count:
         raise DataError(
-            f"{path} brings {stored.shape[1]} candidates a question, fewer than eval.candidates={count}; "
-            f"set eval.candidates={stored.shape[1]} or less"
+            f"{path} brings {stored.shape[1]} candidates a question, fewer than eval.questions.candidates={count}; "
+            f"set eval.questions.candidates={stored.shape[1]} or less"
         )
     return np.asarray(stored[:, :count])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from recretrain.errors import DataError
+
 _SPARSITY = 32  # cells of the coarse table per known pair: about 3 % of the draws need the exact look-up
 
 
@@ -39,14 +41,14 @@ class NegativeSampler:
     def __init__(self, pool: Tensor, known: KnownPairs) -> None:
         """`pool`: [P] item ids to draw from."""
         if not len(pool):
-            raise ValueError("no items to draw negatives from")
+            raise DataError("there are no items to draw negatives from; the period has no rows to learn from")
         self._pool = pool
         self._known = known
         self._rounds = 100  # a user who has had 90 % of the pool still fails less than once in 10,000 draws
 
     @classmethod
     def within(cls, user: Tensor, item: Tensor, n_items: int) -> NegativeSampler:
-        """Draws from the distinct items of these rows, rejecting the pairs of these rows (spec b)."""
+        """Draws from the distinct items of these rows, rejecting the pairs of these rows (sml.md, b)."""
         return cls(torch.unique(item), KnownPairs(user, item, n_items))
 
     def __call__(self, at: Tensor, user: Tensor, generator: torch.Generator) -> Tensor:
@@ -63,7 +65,7 @@ class NegativeSampler:
             again = self._uniform(user[wrong], generator)
             negative[wrong] = again
             wrong = wrong[self._known.contains(user[wrong], again)]
-        raise ValueError(
+        raise DataError(
             f"user {int(user[wrong[0]])} has nearly all of the {len(self._pool)} items of this training set: "
             f"no negative was found in {self._rounds} draws: use larger periods, or drop such users (data.k_core)"
         )

@@ -1,4 +1,4 @@
-"""A prefix is what came before one item of a sequence; of sequences, every prefix is a question with its answer."""
+"""A prefix is what came before one item of a sequence; every prefix of a sequence is a question with its answer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recretrain.data.stream import Interactions
-
-PAD = -1  # before the first item of a short history
+from recretrain.data.interactions import PAD, Interactions
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Prefixes:
         return torch.where(inside, self.items[position.clamp(min=0)], PAD)
 
     def inputs(self, longest: int) -> tuple[Tensor, Tensor]:
-        """What a sequence backbone represents: histories and users.  # [N, <= longest], [N]"""
+        """Histories and users, as a sequence backbone takes them.  # [N, <= longest], [N]"""
         return self.histories(longest), self.user
 
     def compact(self, longest: int) -> Prefixes:

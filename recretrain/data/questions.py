@@ -1,70 +1,228 @@
-"""What is asked of a period: its interactions one by one, the prefixes of its sessions, or its users as episodes."""
+"""Makers of questions: a period's interactions one by one, the prefixes of its sessions, or its users' ratings.
+
+Each keeps the contract of `stream.Asks`: the class of its test sets, a card by which runs are known to have been
+asked the same, and a call that makes the questions about a period.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from recretrain.data.candidates import Ints, stored_candidates
-from recretrain.data.prefixes import PAD, Prefixes, by_user, prefixes_of
-from recretrain.data.stream import Interactions, Ragged, Stream, TestSet, concatenate
-from recretrain.errors import DataError
+from recretrain.data.candidates import History, stored_candidates
+from recretrain.data.interactions import PAD, Interactions, Ragged, concatenate
+from recretrain.data.kinds import Histories, Rankings, Ratings, Support, SupportedRatings
+from recretrain.data.prefixes import Prefixes, by_user, prefixes_of
+from recretrain.data.stream import Stream
+from recretrain.errors import ConfigError, DataError
+from recretrain.values import AtLeast0, AtLeast1
+
+Card = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Arrivals:
-    """Every interaction is a question; groups mark ids unseen before the period."""
+    """Every interaction is a question; groups mark ids that were unseen before the period."""
 
-    candidates: int | None  # drawn for each question; None: none are needed
-    whole_catalogue: bool  # rank among all items known by the period instead
-    history: int | None  # last items that the user had before the period, given along; None: none
-    seed: int  # of the candidates
+    candidates: AtLeast1 | None  # drawn for each question; None: none are needed
+    catalogue: Literal["sampled", "full"]  # rank among the candidates, or among all items known by the period
+    history: AtLeast1 | None  # last items that the user had before, given along; None: none
+    history_space: str | None  # the space of those items; None: that of the period
+    seed: AtLeast0  # of the candidates
 
-    def __call__(self, stream: Stream, period: int) -> TestSet:
-        rows = stream.interactions(period)
-        test = TestSet(
+    def __post_init__(self) -> None:
+        if self.catalogue == "sampled" and self.candidates is None:
+            raise ConfigError(
+                "eval.questions.catalogue=sampled needs eval.questions.candidates; give a number, or "
+                "eval.questions.catalogue=full"
+            )
+
+    @property
+    def kind(self) -> type[Rankings]:
+        return Rankings if self.history is None else Histories
+
+    def card(self) -> Card:
+        if self.catalogue == "full":
+            return {"kind": "interactions", "text": "whole catalogue", "unit": "questions", "catalogue": "full"}
+        return {
+            "kind": "interactions",
+            "text": f"1 + {self.candidates} candidates",
+            "unit": "questions",
+            "catalogue": "sampled",
+            "candidates": self.candidates,
+            "seed": self.seed,
+        }
+
+    def __call__(self, stream: Stream, period: int, part: str | None = None) -> Rankings:
+        asked = stream.positions(period, part)
+        rows = stream.interactions(period).rows(asked)
+        whole = self.catalogue == "full"
+        columns: dict[str, Any] = {
+            "candidates": self._drawn(stream, period)[asked] if self.candidates is not None else None,
+            "catalogue": stream.known_items(period) if whole else None,
+            "groups": {
+                "new_user": stream.user_first[rows.user] == period,
+                "new_item": stream.item_first[rows.item] == period,
+            },
+        }
+        if whole:
+            columns["seen"] = seen_before(rows.user, stream.before(period, stream.space(period)))
+        if self.history is None:
+            return Rankings(period=period, user=rows.user, labels=rows.item, **columns)
+        space = stream.space(period) if self.history_space is None else stream.space_named(self.history_space)
+        history = _latest(stream.before(period, space), rows.user, self.history)
+        return Histories(period=period, user=rows.user, labels=rows.item, history=history, **columns)
+
+    def _drawn(self, stream: Stream, period: int) -> Tensor:
+        assert self.candidates is not None
+        drawn = stored_candidates(
+            stream.folder,
             period,
-            rows.user,
-            rows.item,
+            self.candidates,
+            self.seed,
+            lambda: _until(stream, period),
+        )
+        return torch.from_numpy(drawn)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionPrefixes:
+    """Every prefix of every session predicts its next item among all items known before the period (ader.md, a).
+
+    Rows of items that are new in the period are deleted, then sessions of one row.
+    """
+
+    history: AtLeast1 | None  # last items of the prefix; None: the last one alone
+
+    @property
+    def kind(self) -> type[Histories]:
+        return Histories
+
+    def card(self) -> Card:
+        unit = "questions (prefixes of sessions)"
+        return {"kind": "prefixes", "text": "whole catalogue", "unit": unit, "catalogue": "full"}
+
+    def __call__(self, stream: Stream, period: int, part: str | None = None) -> Histories:
+        rows = stream.interactions(period, part)
+        rows = by_user(rows.rows(stream.item_first[rows.item] < period))
+        prefixes = prefixes_of(rows).with_input()
+        known = stream.known_items(period)
+        return Histories(
+            period=period,
+            user=rows.user[prefixes.stop],
+            labels=prefixes.labels,
+            catalogue=known[stream.item_first[known] < period],
+            history=prefixes.histories(self.history or 1).to(torch.int32),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episodes:
+    """Each user with a fitting number of ratings is a question: some are given, `queries` others are to be guessed."""
+
+    shortest: AtLeast1  # ratings of a user in the period, at least
+    longest: AtLeast1  # and at most
+    queries: AtLeast1  # ratings to be guessed
+    split: Literal["random", "in_time"]  # any of them (MeLU), or the last ones: none precedes its support
+    users: Literal["all", "new"]  # new: those whose first rating is in the period
+    supports: Sequence[AtLeast0]  # lengths at which a new group of support lengths begins
+    seed: AtLeast0  # of the split
+
+    def __post_init__(self) -> None:
+        if not self.queries < self.shortest <= self.longest:
+            raise ConfigError(
+                f"eval.questions.queries={self.queries}, shortest={self.shortest}, longest={self.longest}: they must "
+                "rise, so that every user has a support"
+            )
+
+    @property
+    def kind(self) -> type[SupportedRatings]:
+        return SupportedRatings
+
+    def card(self) -> Card:
+        users = "new users" if self.users == "new" else "users"
+        split = self.split.replace("_", " ")
+        return {
+            "kind": "episodes",
+            "text": f"{self.queries} of {self.shortest}-{self.longest} ratings of {users}, split {split}",
+            "unit": "questions (users)",
+            "shortest": self.shortest,
+            "longest": self.longest,
+            "queries": self.queries,
+            "split": self.split,
+            "users": self.users,
+            "seed": self.seed,
+        }
+
+    def __call__(self, stream: Stream, period: int, part: str | None = None) -> SupportedRatings:
+        rows = _rated(stream, period, part)
+        if self.users == "new":
+            rows = rows.rows(stream.user_first[rows.user] == period)
+        count = torch.bincount(rows.user, minlength=stream.n_users)[rows.user]
+        rows = rows.rows((count >= self.shortest) & (count <= self.longest))
+        if not len(rows):
+            raise DataError(
+                f"period {period} of {stream.name} has no user with {self.shortest} to {self.longest} ratings; "
+                "lower eval.questions.shortest or cut the data into fewer periods"
+            )
+        return self._split(rows, period)
+
+    def _split(self, rows: Interactions, period: int) -> SupportedRatings:
+        if self.split == "random":
+            shuffle = torch.Generator().manual_seed(self.seed * 1000 + period)
+            rows = rows.rows(torch.randperm(len(rows), generator=shuffle))
+        rows = by_user(rows)
+        user, count = torch.unique_consecutive(rows.user, return_counts=True)
+        stop = count.cumsum(0)
+        asked = stop.unsqueeze(1) + torch.arange(-self.queries, 0)
+        given = (stop - count).unsqueeze(1) + torch.arange(int(count.max()) - self.queries)
+        inside = given < (stop - self.queries).unsqueeze(1)
+        given = given.clamp(max=len(rows) - 1)
+        rating = rows.other["rating"]
+        support = Support(torch.where(inside, rows.item[given], PAD), torch.where(inside, rating[given], 0.0))
+        return SupportedRatings(
+            period=period,
+            user=user,
+            labels=rating[asked],
+            items=rows.item[asked],
+            groups=self._by_support(count - self.queries),
+            support=support,
+        )
+
+    def _by_support(self, length: Tensor) -> dict[str, Tensor]:
+        borders = [*self.supports, self.longest - self.queries + 1]
+        spans = list(pairwise(borders))
+        return {f"support {a}-{b - 1}": (length >= a) & (length < b) for a, b in spans}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColdRatings:
+    """Every rating is a question of its own; nothing of its user's ratings is given (CATN)."""
+
+    @property
+    def kind(self) -> type[Ratings]:
+        return Ratings
+
+    def card(self) -> Card:
+        return {"kind": "ratings", "text": "every rating", "unit": "ratings"}
+
+    def __call__(self, stream: Stream, period: int, part: str | None = None) -> Ratings:
+        rows = _rated(stream, period, part)
+        return Ratings(
+            period=period,
+            user=rows.user,
+            labels=rows.other["rating"].unsqueeze(1),
+            items=rows.item.unsqueeze(1),
             groups={
                 "new_user": stream.user_first[rows.user] == period,
                 "new_item": stream.item_first[rows.item] == period,
             },
-        )
-        if self.candidates is not None:
-            test = replace(test, candidates=self._stored_candidates(stream, period, self.candidates))
-        if not self.whole_catalogue and self.history is None:
-            return test
-        history = [stream.interactions(p) for p in range(period)]
-        before = seen_before(rows.user, concatenate(history)) if history else None
-        if self.history is not None:
-            test = replace(test, context={"history": _latest(before, rows.user, self.history)})
-        return replace(test, catalogue=stream.known_items(period), seen=before) if self.whole_catalogue else test
-
-    def _stored_candidates(self, stream: Stream, period: int, count: int) -> Tensor:
-        drawn = stored_candidates(stream.folder, period, count, self.seed, lambda: _until(stream, period))
-        return torch.from_numpy(drawn)
-
-
-@dataclass(frozen=True)
-class SessionPrefixes:
-    """ADER's questions (spec a): rows of items that are new in the period are deleted, then sessions of one row."""
-
-    history: int  # last items of the prefix
-
-    def __call__(self, stream: Stream, period: int) -> TestSet:
-        rows = stream.interactions(period)
-        rows = by_user(rows.rows(stream.item_first[rows.item] < period))
-        prefixes = prefixes_of(rows).with_input()
-        return TestSet(
-            period,
-            rows.user[prefixes.stop],
-            prefixes.labels,
-            catalogue=stream.known_items(period - 1),
-            context={"history": prefixes.histories(self.history).to(torch.int32)},
         )
 
 
@@ -79,99 +237,23 @@ def seen_before(user: Tensor, history: Interactions) -> Ragged:
     return Ragged(offsets, history.item[order[torch.repeat_interleave(first, length) + within]])
 
 
-def _until(stream: Stream, period: int) -> tuple[Ints, Ints, int]:
-    history = concatenate([stream.interactions(p) for p in range(period + 1)])
-    start = len(history) - int(stream.card["periods"][period]["rows"])
-    return history.user.numpy(), history.item.numpy(), start
+def _rated(stream: Stream, period: int, part: str | None) -> Interactions:
+    rows = stream.interactions(period, part)
+    if "rating" not in rows.other:
+        raise DataError(f"{stream.name} has no ratings; these questions need data with a rating")
+    return rows
 
 
-def _latest(before: Ragged | None, user: Tensor, longest: int) -> Tensor:
-    if before is None:
+def _until(stream: Stream, period: int) -> History:
+    """The rows of the period's space up to its end."""
+    before, own = stream.before(period, stream.space(period), context=False), stream.interactions(period)
+    history = concatenate([before, own])
+    parts = stream.parts(period).numpy().astype(np.int64) if stream.has_parts(period) else None
+    return History(history.user.numpy(), history.item.numpy(), len(before), parts)
+
+
+def _latest(history: Interactions, user: Tensor, longest: int) -> Tensor:
+    if not len(history):
         return torch.full((len(user), 1), PAD, dtype=torch.int32)
+    before = seen_before(user, history)
     return Prefixes(before.values, before.offsets[:-1], before.offsets[1:], user).histories(longest).to(torch.int32)
-
-
-@dataclass(frozen=True)
-class Episodes:
-    """Each user with a fitting number of ratings is a question: some support a guess, the others are to be guessed.
-
-    `candidates` are the items to rate and `labels` their ratings, [U, queries] both; the context holds the support:
-    `support_item` [U, S], -1 after the last, and `support_rating`.
-    """
-
-    shortest: int  # ratings of a user in the period, at least
-    longest: int  # and at most
-    queries: int  # ratings to be guessed
-    split: str  # random: any of them (MeLU) | in_time: the last ones, so that none precedes its support
-    users: str  # all | new: those whose first rating is in the period
-    supports: tuple[int, ...]  # lengths at which a new group of support lengths begins
-    seed: int  # of the split
-
-    def __post_init__(self) -> None:
-        if self.split not in ("random", "in_time"):
-            raise ValueError(f"eval.split={self.split}: give random or in_time")
-        if self.users not in ("all", "new"):
-            raise ValueError(f"eval.users={self.users}: give all or new")
-        if not 0 < self.queries < self.shortest <= self.longest:
-            raise ValueError(
-                f"eval.queries={self.queries}, shortest={self.shortest}, longest={self.longest}: they must rise, "
-                "so that every user has a support"
-            )
-
-    def __call__(self, stream: Stream, period: int) -> TestSet:
-        rows = stream.interactions(period)
-        if "rating" not in rows.other:
-            raise DataError(f"{stream.name} has no ratings; episodes need data with a rating")
-        if self.users == "new":
-            rows = rows.rows(stream.user_first[rows.user] == period)
-        count = torch.bincount(rows.user, minlength=stream.n_users)[rows.user]
-        rows = rows.rows((count >= self.shortest) & (count <= self.longest))
-        if not len(rows):
-            raise DataError(
-                f"period {period} of {stream.name} has no user with {self.shortest} to {self.longest} ratings; "
-                "lower eval.shortest or cut the data into fewer periods"
-            )
-        return self._split(rows, period)
-
-    def _split(self, rows: Interactions, period: int) -> TestSet:
-        if self.split == "random":
-            shuffle = torch.Generator().manual_seed(self.seed * 1000 + period)
-            rows = rows.rows(torch.randperm(len(rows), generator=shuffle))
-        rows = by_user(rows)
-        user, count = torch.unique_consecutive(rows.user, return_counts=True)
-        stop = count.cumsum(0)
-        asked = stop.unsqueeze(1) + torch.arange(-self.queries, 0)
-        given = (stop - count).unsqueeze(1) + torch.arange(int(count.max()) - self.queries)
-        there = given < (stop - self.queries).unsqueeze(1)
-        given = given.clamp(max=len(rows) - 1)
-        rating = rows.other["rating"]
-        return TestSet(
-            period,
-            user,
-            labels=rating[asked],
-            candidates=rows.item[asked],
-            groups=self._by_support(count - self.queries),
-            context={
-                "support_item": torch.where(there, rows.item[given], PAD),
-                "support_rating": torch.where(there, rating[given], 0.0),
-            },
-        )
-
-    def _by_support(self, length: Tensor) -> dict[str, Tensor]:
-        borders = [*self.supports, self.longest - self.queries + 1]
-        spans = list(pairwise(borders))
-        return {f"support {a}-{b - 1}": (length >= a) & (length < b) for a, b in spans}
-
-
-def supports_of(episodes: TestSet) -> Interactions:
-    """All that is given, row by row, with `rating`."""
-    item, rating = episodes.context["support_item"], episodes.context["support_rating"]
-    there = item >= 0
-    return Interactions(episodes.user.repeat_interleave(there.sum(1)), item[there], {"rating": rating[there]})
-
-
-def queries_of(episodes: TestSet) -> Interactions:
-    """All that is to be guessed, row by row, with `rating`."""
-    assert episodes.candidates is not None
-    user = episodes.user.repeat_interleave(episodes.labels.shape[1])
-    return Interactions(user, episodes.candidates.flatten(), {"rating": episodes.labels.flatten()})

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from recretrain.data.prefixes import PAD
-from recretrain.data.stream import Past, Period, Stream, TestSet, concatenate
-from recretrain.errors import DataError
+from recretrain.data.interactions import Interactions, concatenate
+from recretrain.data.kinds import TestSet, joined, stacked
+from recretrain.data.stream import OnRead, Past, Period, Stream
+from recretrain.errors import ConfigError, DataError
+from recretrain.values import AtLeast0, AtLeast1
 
-OnRead = Callable[[str, int], None]
+Tests = Mapping[str, TestSet]  # by role: choosing or test
 
 
 @dataclass(frozen=True)
@@ -24,19 +24,19 @@ class Task:
     index: int
     period: Period
     past: Sequence[Period]
-    tests: Callable[[], Mapping[str, TestSet]]  # called after the update, by the runner alone
+    tests: Callable[[], Tests]  # called after the update, by the runner alone
 
 
 class Schedule(Protocol):
     def tasks(self, stream: Stream, on_read: OnRead) -> Sequence[Callable[[], Task]]:
-        """The tasks in order, each made when its turn comes; every row a task reads is told to `on_read`."""
+        """The tasks in order, each made when its turn comes; every row that a task reads is reported to `on_read`."""
 
     def roles(self, stream: Stream) -> Mapping[str, Sequence[int]]:
         """Which periods are answered as `choosing` (of hyper-parameters) and which as `test`."""
 
 
 class NextPeriod:
-    """Learn period t, answer period t + 1 (SML, sections 3-4; periods counted from 0).
+    """Learn period t, answer period t + 1 (sml.md, a; periods are counted from 0).
 
     The first task is the warm-up block: all periods before `start` at once (`warm_up="start"`), all but the last of
     those before `first_test` (`"tests"`: the released baselines' pre-training), or as many as a number says.
@@ -44,14 +44,21 @@ class NextPeriod:
     """
 
     def __init__(
-        self, *, start: int, first_test: int, choosing: int, warm_up: str | int, last_test: int | None
+        self,
+        *,
+        start: AtLeast0,
+        first_test: AtLeast1,
+        choosing: AtLeast0,
+        warm_up: Literal["start", "tests"] | AtLeast1,
+        last_test: AtLeast0 | None,
     ) -> None:
         self.start = start
         self.first_test = first_test
         self.choosing = choosing
         self.warm_up = warm_up
         self.last_test = last_test
-        self._block = self._warm_up_length()
+        named = {"start": start, "tests": first_test - 1}
+        self._block = warm_up if isinstance(warm_up, int) else named[warm_up]
         self._check()
 
     def tasks(self, stream: Stream, on_read: OnRead) -> Sequence[Callable[[], Task]]:
@@ -67,29 +74,19 @@ class NextPeriod:
     def _maker(self, stream: Stream, on_read: OnRead, index: int, learned: int) -> Callable[[], Task]:
         def make() -> Task:
             if index == 0:
-                period, past = self._warm_up_block(stream, on_read), Past([])
+                name = f"{stream[0].name}..{stream[learned].name}"
+                period, past = Period(learned, name, _Block(stream, self._block), on_read), Past([])
             else:
-                period = stream[learned].watched(on_read)
-                past = Past([lambda p=p: stream[p].watched(on_read) for p in range(learned)])  # type: ignore[misc]
+                period, past = stream[learned].watched(on_read), _before(stream, learned, on_read)
             return Task(index, period, past, lambda: self._tests(stream, learned + 1))
 
         return make
 
-    def _warm_up_block(self, stream: Stream, on_read: OnRead) -> Period:
-        first, last = stream[0].name, stream[self._block - 1].name
-        return Period(
-            self._block - 1,
-            f"{first}..{last}",
-            lambda: concatenate([stream.interactions(p) for p in range(self._block)]),
-            lambda: {"arrivals": joined(self._block - 1, [stream.questions(p) for p in range(self._block)])},
-            on_read,
-        )
-
-    def _tests(self, stream: Stream, period: int) -> Mapping[str, TestSet]:
+    def _tests(self, stream: Stream, period: int) -> Tests:
         if period < self.first_test:
             return {}
         role = "choosing" if period < self.first_test + self.choosing else "test"
-        return {role: stream[period].own["arrivals"]}
+        return {role: stream.questions(period)}
 
     def _last(self, stream: Stream) -> int:
         """The last period that is answered."""
@@ -101,81 +98,110 @@ class NextPeriod:
             )
         return end if self.last_test is None else min(self.last_test, end)
 
-    def _warm_up_length(self) -> int:
-        named = {"start": self.start, "tests": self.first_test - 1}
-        if isinstance(self.warm_up, int):
-            return self.warm_up
-        if self.warm_up not in named:
-            raise DataError(f"schedule.warm_up={self.warm_up}: give start, tests or a number of periods")
-        return named[self.warm_up]
-
     def _check(self) -> None:
         if not 1 <= self._block <= self.first_test:
-            raise DataError(
+            raise ConfigError(
                 f"the warm-up block of {self._block} periods must hold at least one and end before "
                 f"schedule.first_test={self.first_test}; change schedule.warm_up or schedule.start"
             )
         if self.last_test is not None and self.last_test < self.first_test:
-            raise DataError(
+            raise ConfigError(
                 f"schedule.last_test={self.last_test} ends the run before schedule.first_test={self.first_test}; "
                 "raise it"
             )
-        if self.choosing < 0:
-            raise DataError(f"schedule.choosing={self.choosing} must be 0 or more")
 
 
-class States:
-    """The periods are states of one time, such as old and new users: learn one, answer the questions of all (MeLU).
+class _Block:
+    """The first periods of a stream as one."""
 
-    All of them are one test set, each state a group under its period's name. The learned state's row is a training
-    error: its questions are among what is learned from.
+    def __init__(self, stream: Stream, periods: int) -> None:
+        self._stream = stream
+        self._periods = range(periods)
+
+    def interactions(self) -> Interactions:
+        return concatenate([self._stream.interactions(period, "train") for period in self._periods])
+
+    def questions(self) -> TestSet:
+        asked = [self._stream.questions(period, "train") for period in self._periods]
+        return joined(self._periods[-1], asked)
+
+    def valid(self) -> TestSet | None:
+        given = [period for period in self._periods if self._stream.has_part(period, "valid")]
+        asked = [self._stream.questions(period, "valid") for period in given]
+        return joined(self._periods[-1], asked) if asked else None
+
+
+class OwnTests:
+    """Every period has tests of its own: learn it, then answer them.
+
+    The rows of such a period are parted into `train`, `valid` and `test` (`Stream.interactions`); valid questions are
+    answered as `choosing`, test questions as `test`, and each is also a group under its period's name. So a downstream
+    task of a pre-trained model is a period, as is the target domain of a transfer.
+
+    With `learned` the periods are states of one time, such as old and new users, that are not parted: that one is
+    learned, and the questions of all of them are one test set, each state a group. The figures of the learned state
+    are training errors: its questions are among what is learned from (melu.md, a).
     """
 
-    def __init__(self, *, learned: int) -> None:
+    def __init__(self, *, learned: AtLeast0 | None) -> None:
         self.learned = learned
 
     def tasks(self, stream: Stream, on_read: OnRead) -> Sequence[Callable[[], Task]]:
-        if not 0 <= self.learned < len(stream):
-            raise DataError(f"schedule.learned={self.learned} but {stream.name} has states 0..{len(stream) - 1}")
-        return [lambda: Task(0, stream[self.learned].watched(on_read), Past([]), lambda: self._tests(stream))]
+        self._check(stream)
+        if self.learned is not None:
+            return [lambda: self._one_of(stream, on_read)]
+        return [self._maker(stream, on_read, period) for period in range(len(stream))]
 
     def roles(self, stream: Stream) -> Mapping[str, Sequence[int]]:
-        return {"choosing": [], "test": [self.learned]}
+        if self.learned is not None:
+            return {"choosing": [], "test": [self.learned]}
+        return {role: self._with(stream, part) for role, part in _ROLES.items()}
 
-    def _tests(self, stream: Stream) -> Mapping[str, TestSet]:
-        states = [stream[state] for state in range(len(stream))]
-        tests = [test for state in states for test in state.own.values()]
-        return {"test": stacked(self.learned, {s.name: t for s, t in zip(states, tests, strict=True)})}
+    def _maker(self, stream: Stream, on_read: OnRead, period: int) -> Callable[[], Task]:
+        def make() -> Task:
+            past = _before(stream, period, on_read)
+            return Task(period, stream[period].watched(on_read), past, lambda: self._tests(stream, period))
+
+        return make
+
+    def _tests(self, stream: Stream, period: int) -> Tests:
+        given = {role: part for role, part in _ROLES.items() if stream.has_part(period, part)}
+        asked = {role: stream.questions(period, part) for role, part in given.items()}
+        return {role: _grouped(test, stream[period].name) for role, test in asked.items() if len(test)}
+
+    def _one_of(self, stream: Stream, on_read: OnRead) -> Task:
+        assert self.learned is not None
+        learned = self.learned
+
+        def tests() -> Tests:
+            states = range(len(stream))
+            return {"test": stacked(learned, {stream[state].name: stream.questions(state) for state in states})}
+
+        return Task(0, stream[learned].watched(on_read), Past([]), tests)
+
+    def _check(self, stream: Stream) -> None:
+        if self.learned is not None:
+            if self.learned >= len(stream):
+                raise DataError(f"schedule.learned={self.learned} but {stream.name} has states 0..{len(stream) - 1}")
+        elif not self._with(stream, "test"):
+            raise DataError(
+                f"no period of {stream.name} has rows of the part test; these data have no tests of their own: "
+                "use schedule=next_period"
+            )
+
+    @staticmethod
+    def _with(stream: Stream, part: str) -> list[int]:
+        """The periods that have rows of a part."""
+        return [period for period in range(len(stream)) if stream.has_part(period, part)]
 
 
-def stacked(period: int, tests: Mapping[str, TestSet]) -> TestSet:
-    """One test set of several, each a group under its name."""
-    owner = torch.repeat_interleave(torch.arange(len(tests)), torch.tensor([len(test) for test in tests.values()]))
-    mine = {name: owner == place for place, name in enumerate(tests)}
-    whole = joined(period, list(tests.values()))
-    finer = {f"{name}, {group}": rows & where for name, rows in mine.items() for group, where in whole.groups.items()}
-    return replace(whole, groups={**mine, **whole.groups, **finer})
+_ROLES = {"choosing": "valid", "test": "test"}  # what a part of a period is asked as
 
 
-def joined(period: int, tests: Sequence[TestSet]) -> TestSet:
-    """The questions of all, each with candidates of its own; narrow context is filled up with -1 (ids) or 0."""
-    groups = sorted({group for test in tests for group in test.groups})
-    candidates = [test.candidates for test in tests if test.candidates is not None]
-    return TestSet(
-        period,
-        torch.cat([test.user for test in tests]),
-        torch.cat([test.labels for test in tests]),
-        candidates=torch.cat(candidates) if len(candidates) == len(tests) else None,
-        groups={group: torch.cat([_members(test, group) for test in tests]) for group in groups},
-        context={name: _widened([test.context[name] for test in tests]) for name in tests[0].context},
-    )
+def _before(stream: Stream, period: int, on_read: OnRead) -> Past:
+    return Past([lambda p=p: stream[p].watched(on_read) for p in range(period)])  # type: ignore[misc]
 
 
-def _members(test: TestSet, group: str) -> Tensor:
-    return test.groups.get(group, torch.zeros(len(test), dtype=torch.bool))
-
-
-def _widened(columns: Sequence[Tensor]) -> Tensor:
-    width = max(column.shape[1] for column in columns)
-    fill = 0.0 if columns[0].is_floating_point() else PAD
-    return torch.cat([F.pad(column, (0, width - column.shape[1]), value=fill) for column in columns])
+def _grouped(test: TestSet, name: str) -> TestSet:
+    """The same questions, all of them also a group of that name."""
+    return replace(test, groups={name: torch.ones(len(test), dtype=torch.bool), **test.groups})

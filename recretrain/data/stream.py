@@ -3,135 +3,91 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from recretrain.data.documents import documents, read_tokens
+from recretrain.data.fields import Fields
+from recretrain.data.interactions import Interactions, Ragged, concatenate
+from recretrain.data.kinds import TestSet
 from recretrain.data.vocabulary import Vocabulary
+from recretrain.errors import DataError
+
+PARTS = ("train", "valid", "test", "context")  # by their numbers in the column `part`
+_PAST = ("context", "train")  # parts of a period that are known before its questions are asked
+
+OnRead = Callable[[str, int], None]  # called with what was read and how many rows of it
 
 
-@dataclass(frozen=True)
-class Interactions:
-    """A columnar table, one row an interaction, in the order it happened."""
+class Asks(Protocol):
+    """Makes the questions about a period (`data.questions` has those that ship)."""
 
-    user: Tensor  # [N] int64
-    item: Tensor  # [N] int64
-    other: Mapping[str, Tensor] = field(default_factory=dict)  # time (unix seconds), rating, ...: [N] each
+    @property
+    def kind(self) -> type[TestSet]:
+        """The class of the test sets it makes."""
 
-    def __len__(self) -> int:
-        return len(self.user)
+    def card(self) -> dict[str, Any]:
+        """`kind`, `text` (what is ranked or rated) and `unit` for tables, and all that makes two sets comparable."""
 
-    def rows(self, index: Tensor | slice) -> Interactions:
-        return Interactions(self.user[index], self.item[index], {k: v[index] for k, v in self.other.items()})
-
-    def to(self, device: torch.device | str) -> Interactions:
-        return Interactions(
-            self.user.to(device), self.item.to(device), {k: v.to(device) for k, v in self.other.items()}
-        )
-
-
-def concatenate(parts: Sequence[Interactions]) -> Interactions:
-    """The rows of all parts, in order; columns that not every part has are left out."""
-    if not parts:
-        raise ValueError("no periods to join")
-    shared = set(parts[0].other).intersection(*(p.other for p in parts))
-    return Interactions(
-        torch.cat([p.user for p in parts]),
-        torch.cat([p.item for p in parts]),
-        {k: torch.cat([p.other[k] for p in parts]) for k in sorted(shared)},
-    )
-
-
-@dataclass(frozen=True)
-class Ragged:
-    """Rows of unequal length: row q is `values[offsets[q]:offsets[q + 1]]`."""
-
-    offsets: Tensor  # [Q + 1] int64
-    values: Tensor  # [offsets[-1]]
-
-    def rows(self, start: int, stop: int) -> Ragged:
-        first, last = self.offsets[start], self.offsets[stop]
-        return Ragged(self.offsets[start : stop + 1] - first, self.values[first:last])
-
-    def row_of_value(self) -> Tensor:
-        """The row each value belongs to.  # [len(values)]"""
-        return torch.repeat_interleave(torch.diff(self.offsets), output_size=len(self.values))
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """Questions about one period: which item, of those offered, will this user take next?"""
-
-    __test__ = False  # not a test case, whatever pytest thinks of the name
-
-    period: int  # index of the period the questions come from
-    user: Tensor  # [Q] int64
-    labels: Tensor  # [Q] int64, the item taken
-    candidates: Tensor | None = None  # [Q, C] int32, the items to rank the label against (without it)
-    catalogue: Tensor | None = None  # [I] int64, every item known by then; ranked in place of `candidates` if given
-    seen: Ragged | None = None  # [Q] items the user already had; never ranked against the label
-    groups: Mapping[str, Tensor] = field(default_factory=dict)  # name -> [Q] bool, reported apart
-    context: Mapping[str, Tensor] = field(default_factory=dict)  # [Q, ...] what else a method may look at
-
-    def __len__(self) -> int:
-        return len(self.user)
-
-
-@dataclass(frozen=True)
-class Questions:
-    """What a method sees of a chunk of a test set: never the labels."""
-
-    user: Tensor  # [B]
-    candidates: Tensor | None  # [B, C], the label among them; None = score `catalogue`
-    catalogue: Tensor | None  # [I]
-    context: Mapping[str, Tensor] = field(default_factory=dict)
+    def __call__(self, stream: Stream, period: int, part: str | None = None) -> TestSet:
+        """The questions about `period`, or about its rows of one part (`Stream.interactions`)."""
 
 
 class Period:
-    """One slice of the stream. Rows are read at the first look, and every look is told to `on_read`."""
+    """One slice of the stream. Rows are read at the first look, and every look is reported to `on_read`."""
 
-    def __init__(
-        self,
-        index: int,
-        name: str,
-        read: Callable[[], Interactions],
-        questions: Callable[[], Mapping[str, TestSet]] = dict,
-        on_read: Callable[[str, int], None] | None = None,
-    ) -> None:
+    def __init__(self, index: int, name: str, rows: Rows, on_read: OnRead | None = None) -> None:
         self.index = index
         self.name = name
-        self._read = read
-        self._questions = questions
+        self._rows = rows
         self._on_read = on_read
 
     @cached_property
     def train(self) -> Interactions:
-        rows = self._read()
-        self._tell(f"{self.name}/rows", len(rows))
+        """The rows to learn from: those of its part `train`, where the data part their periods."""
+        rows = self._rows.interactions()
+        self._report(f"{self.name}/rows", len(rows))
         return rows
 
     @cached_property
-    def own(self) -> Mapping[str, TestSet]:
-        """The period's interactions as questions, with their stored candidates."""
-        tests = self._questions()
-        for test in tests.values():
-            self._tell(f"{self.name}/rows", len(test))
-        return tests
+    def questions(self) -> TestSet:
+        """The rows to learn from as questions, with their stored candidates."""
+        asked = self._rows.questions()
+        self._report(f"{self.name}/rows", len(asked))
+        return asked
 
-    def watched(self, on_read: Callable[[str, int], None]) -> Period:
-        """The same slice, unread, that reports what is read of it."""
-        return Period(self.index, self.name, self._read, self._questions, on_read)
+    @cached_property
+    def valid(self) -> TestSet | None:
+        """The questions of the part `valid`; None where the data have none. Never those of the part `test`."""
+        asked = self._rows.valid()
+        if asked is not None:
+            self._report(f"{self.name}/valid", len(asked))
+        return asked
 
-    def _tell(self, what: str, rows: int) -> None:
+    def watched(self, on_read: OnRead) -> Period:
+        """The same slice, unread, that reports to `on_read`."""
+        return Period(self.index, self.name, self._rows, on_read)
+
+    def _report(self, what: str, rows: int) -> None:
         if self._on_read is not None:
             self._on_read(what, rows)
+
+
+class Rows(Protocol):
+    """Reads the rows of a period."""
+
+    def interactions(self) -> Interactions: ...
+
+    def questions(self) -> TestSet: ...
+
+    def valid(self) -> TestSet | None: ...
 
 
 class Past(Sequence[Period]):
@@ -152,19 +108,16 @@ class Past(Sequence[Period]):
         return (make() for make in self._periods)
 
 
-Asked = Callable[["Stream", int], TestSet]  # makes the questions about a period (data.questions)
-
-
 class Stream:
     """The periods of a prepared folder (layout: docs/contracts.md) and their vocabulary.
 
     Ids are fixed for the whole stream; `known_items(t)` says which had appeared by the end of period t.
     """
 
-    def __init__(self, folder: Path, asked: Asked) -> None:
+    def __init__(self, folder: Path, asks: Asks) -> None:
         self.folder = Path(folder)
         self.card: dict[str, Any] = json.loads((self.folder / "stream.json").read_text())
-        self.asked = asked
+        self.asks = asks
         self.n_users: int = self.card["n_users"]
         self.n_items: int = self.card["n_items"]
         self.user_first = _first_period(self.folder / "users.parquet")  # [n_users]
@@ -183,32 +136,136 @@ class Stream:
         """All that a backbone may know of the users and items of the stream."""
         return Vocabulary.read(self.folder)
 
+    def fields_until(self, period: int, longest: int) -> Fields:
+        """Documents of users and items: the first `longest` tokens of their texts up to the end of `period`.
+
+        Texts of earlier tests are left out, and those of the period's own questions: they tell the answers.
+        """
+        texts = [self._texts(p, (*_PAST, "valid") if p < period else _PAST) for p in range(period + 1)]
+        return documents(texts, (self.n_users, self.n_items), int(self.card.get("tokens", 0)), longest)
+
     def __len__(self) -> int:
         return len(self.card["periods"])
 
     def __getitem__(self, index: int) -> Period:
         if not 0 <= index < len(self):
             raise IndexError(f"period {index} of a stream of {len(self)}")
-        name = str(self.card["periods"][index]["name"])
-        return Period(index, name, lambda: self.interactions(index), lambda: {"arrivals": self.questions(index)})
+        return Period(index, str(self.card["periods"][index]["name"]), _Slice(self, index))
+
+    @property
+    def spaces(self) -> Sequence[str]:
+        """The names of the vocabularies that items belong to; one for most data."""
+        return self.vocabulary.spaces
+
+    def space(self, period: int) -> int:
+        """The space of the items that `period` is about."""
+        return int(self.card["periods"][period].get("space", 0))
+
+    def space_named(self, name: str) -> int:
+        if name not in self.spaces:
+            raise DataError(f"{self.name} has no items of the space {name!r}; it has {', '.join(self.spaces)}")
+        return self.spaces.index(name)
 
     def known_items(self, period: int) -> Tensor:
-        """Ids of the items that had appeared by the end of `period`.  # [I] int64, ascending"""
-        return torch.nonzero(self.item_first <= period).squeeze(1)
+        """Ids of the items of the period's space that had appeared by its end.  # [I] int64, ascending"""
+        of_space = self.vocabulary.item_space == self.space(period)
+        return torch.nonzero((self.item_first <= period) & of_space).squeeze(1)
 
-    def interactions(self, period: int) -> Interactions:
-        table = pq.read_table(self.folder / f"period_{period:03d}.parquet")
+    def has_parts(self, period: int) -> bool:
+        """Whether the rows of `period` are parted into train, valid and test."""
+        return "part" in pq.read_schema(self._file(period)).names
+
+    def has_part(self, period: int, part: str) -> bool:
+        """Whether `period` is parted and has rows of this part."""
+        return self.has_parts(period) and bool((self.parts(period) == PARTS.index(part)).any())
+
+    def interactions(self, period: int, part: str | None = None) -> Interactions:
+        """The rows of one part; by default all but `context`.
+
+        Where a period is not parted all of its rows are both to be learned from and to be asked: `train` gives them
+        all, `valid`, `test` and `context` none.
+        """
+        rows, parts = self._rows(period)
+        if parts is None:
+            return rows if part in (None, "train") else rows.rows(slice(0, 0))
+        return rows.rows(parts != PARTS.index("context") if part is None else parts == PARTS.index(part))
+
+    def positions(self, period: int, part: str | None) -> Tensor | slice:
+        """Where the rows of one part stand among `interactions(period)`."""
+        if not self.has_parts(period):
+            return slice(None) if part in (None, "train") else slice(0, 0)
+        return slice(None) if part is None else torch.nonzero(self.parts(period) == PARTS.index(part)).squeeze(1)
+
+    def parts(self, period: int) -> Tensor:
+        """The part of each row of `interactions(period)`, by its number in `PARTS`, where it is parted.  # [N] int8"""
+        column = pq.read_table(self._file(period), columns=["part"]).column("part").to_numpy()
+        return torch.from_numpy(column[column != PARTS.index("context")])
+
+    def before(self, period: int, space: int, *, context: bool = True) -> Interactions:
+        """The rows about items of `space` in all earlier periods but their tests; with `context`, those that are given
+        for `period` too.
+        """
+        parts = [rows for earlier in range(period) for rows in self._read(earlier, context)]
+        if context and self.has_parts(period):
+            parts.append(self.interactions(period, "context"))
+        if not parts:
+            return Interactions(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long))
+        rows = concatenate(parts)
+        return rows if len(self.spaces) == 1 else rows.rows(self.vocabulary.item_space[rows.item] == space)
+
+    def questions(self, period: int, part: str | None = None) -> TestSet:
+        """The questions about `period`, or about its rows of one part."""
+        return self.asks(self, period, part)
+
+    def _read(self, period: int, context: bool) -> list[Interactions]:
+        """The rows of an earlier period that a later one may build on: never its test part."""
+        if not self.has_parts(period):
+            return [self.interactions(period)]
+        return [self.interactions(period, part) for part in (*(_PAST if context else _PAST[1:]), "valid")]
+
+    def _texts(self, period: int, given: Sequence[str]) -> tuple[Interactions, Ragged]:
+        """The rows of these parts, of all that is not parted, with their texts."""
+        (rows, parts), texts = self._rows(period), read_tokens(self.folder, period)
+        if len(texts) != len(rows):
+            raise DataError(f"texts of {len(texts)} rows beside {len(rows)} interactions; prepare the data again")
+        if parts is None:
+            return rows, texts
+        numbers = torch.tensor([PARTS.index(part) for part in given])
+        kept = torch.nonzero(torch.isin(parts, numbers)).squeeze(1)
+        return rows.rows(kept), texts.at(kept)
+
+    def _rows(self, period: int) -> tuple[Interactions, Tensor | None]:
+        """All rows of the file, and the part of each by its number where they are parted."""
+        table = pq.read_table(self._file(period))
         columns = {n: torch.from_numpy(table.column(n).to_numpy().copy()) for n in table.column_names}
-        return Interactions(columns.pop("user"), columns.pop("item"), columns)
+        parts = columns.pop("part", None)
+        return Interactions(columns.pop("user"), columns.pop("item"), columns), parts
 
-    def questions(self, period: int) -> TestSet:
-        """What is asked of `period`."""
-        return self.asked(self, period)
+    def _file(self, period: int) -> Path:
+        return self.folder / f"period_{period:03d}.parquet"
+
+
+class _Slice:
+    """The rows of one period of a stream."""
+
+    def __init__(self, stream: Stream, period: int) -> None:
+        self._stream = stream
+        self._period = period
+
+    def interactions(self) -> Interactions:
+        return self._stream.interactions(self._period, "train")
+
+    def questions(self) -> TestSet:
+        return self._stream.questions(self._period, "train")
+
+    def valid(self) -> TestSet | None:
+        given = self._stream.has_part(self._period, "valid")
+        return self._stream.questions(self._period, "valid") if given else None
 
 
 def _first_period(path: Path) -> Tensor:
     table = pq.read_table(path, columns=["id", "first_period"])
     ids = table.column("id").to_numpy()
     if not np.array_equal(ids, np.arange(len(ids))):
-        raise ValueError(f"{path}: ids are not 0..n-1; delete the folder and prepare the data again")
+        raise DataError(f"{path}: ids are not 0..n-1; delete the folder and prepare the data again")
     return torch.from_numpy(table.column("first_period").to_numpy().astype(np.int64))

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from recretrain.data.batches import Batches, stored_negatives
+from recretrain.data.interactions import Interactions
 from recretrain.data.negatives import KnownPairs, NegativeSampler
-from recretrain.data.stream import Interactions
 
 
 def generator(seed: int = 0) -> torch.Generator:

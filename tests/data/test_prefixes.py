@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from streams import open_stream, write_stream
 
+from recretrain.data.interactions import Interactions
 from recretrain.data.prefixes import Prefixes, by_user, joined, prefixes_of
 from recretrain.data.questions import SessionPrefixes
-from recretrain.data.stream import Interactions, Stream
+from recretrain.data.stream import Stream
+from recretrain.testing.streams import open_stream, write_stream
 
 # sessions, in the order of their clicks: 7 has items 1, 2, 3; 8 has 4; 9 has 5, 6
 CLICKS = Interactions(torch.tensor([7, 9, 7, 8, 9, 7]), torch.tensor([1, 5, 2, 4, 6, 3]))
@@ -78,13 +79,25 @@ def test_a_prefix_question_knows_nothing_of_items_that_are_new_in_its_period(ses
     assert test.catalogue.tolist() == [0, 1, 2, 3]
     assert test.user.tolist() == [4, 6]
     assert test.labels.tolist() == [1, 3]  # of session 4 the new item is cut out, of session 5 one click is left
-    assert test.context["history"].tolist() == [[0], [3]]
+    assert test.history.tolist() == [[0], [3]]
     assert test.seen is None  # an item of the session may be the answer again
+
+
+def test_a_prefix_question_is_ranked_among_the_items_of_its_periods_space(tmp_path):
+    slices = [([0, 0, 0], [0, 1, 2]), ([1, 1], [5, 6]), ([2, 2, 2], [0, 3, 2])]  # films, ages, films
+    spaces = {"films": range(5), "ages": range(5, 7)}
+    folder = write_stream(tmp_path / "s", slices, n_users=3, n_items=7, spaces=spaces)
+
+    test = Stream(folder, SessionPrefixes(history=3)).questions(2)
+
+    assert test.catalogue.tolist() == [0, 1, 2]
+    assert test.labels.tolist() == [2]
+    assert test.history.tolist() == [[0]]  # film 3 is new in the period
 
 
 def test_the_history_of_a_user_ends_before_the_period(tmp_path):
     slices = [([0, 0, 1], [2, 3, 4]), ([0, 1, 2], [5, 6, 7])]
     stream = open_stream(write_stream(tmp_path / "s", slices, n_users=3, n_items=8), candidates=None, history=1)
 
-    assert stream.questions(1).context["history"].tolist() == [[3], [4], [-1]]
-    assert stream.questions(0).context["history"].tolist() == [[-1], [-1], [-1]]
+    assert stream.questions(1).history.tolist() == [[3], [4], [-1]]
+    assert stream.questions(0).history.tolist() == [[-1], [-1], [-1]]

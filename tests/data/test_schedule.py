@@ -1,8 +1,8 @@
 import pytest
-from streams import open_stream, tasteful_slices, write_stream
 
 from recretrain.data.schedule import NextPeriod
-from recretrain.errors import DataError
+from recretrain.errors import ConfigError, DataError
+from recretrain.testing.streams import open_stream, tasteful_slices, write_stream
 
 
 def schedule(**changes):
@@ -67,7 +67,7 @@ def test_what_is_read_is_counted_and_reading_nothing_counts_nothing(stream):
     assert read == {}
     assert len(task.period.train) == 30
     assert len(task.past[0].train) == 30 + 10 + 60
-    assert task.past[-1].own["arrivals"].candidates.shape == (30, 5)
+    assert task.past[-1].questions.candidates.shape == (30, 5)
 
     assert read == {"4/rows": 30, "0/rows": 100, "3/rows": 30}
 
@@ -85,14 +85,16 @@ def test_groups_mark_ids_unseen_before_the_tested_period(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"first_test": 9}, "schedule.first_test=9 but tiny has periods 0..8"),
-        ({"warm_up": "never"}, "schedule.warm_up=never: give start, tests or a number"),
         ({"start": 0}, "warm-up block of 0 periods"),
         ({"start": 6}, "must hold at least one and end before schedule.first_test=5"),
         ({"last_test": 4}, "schedule.last_test=4 ends the run before"),
-        ({"choosing": -1}, "schedule.choosing=-1 must be 0 or more"),
     ],
 )
-def test_an_impossible_schedule_names_the_key_and_the_cure(stream, changes, message):
-    with pytest.raises(DataError, match=message):
-        schedule(**changes).tasks(stream, lambda what, rows: None)
+def test_an_impossible_schedule_names_the_key_and_the_cure(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        schedule(**changes)
+
+
+def test_a_stream_that_ends_before_the_tests_names_the_key_and_the_cure(stream):
+    with pytest.raises(DataError, match=r"schedule.first_test=9 but tiny has periods 0..8; lower schedule.first_test"):
+        schedule(first_test=9).tasks(stream, lambda what, rows: None)

@@ -6,11 +6,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from streams import fields, open_stream, write_stream
 
 from recretrain.data import vocabulary as module
 from recretrain.data.fields import Fields
 from recretrain.data.vocabulary import Vocabulary
+from recretrain.testing.streams import fields, open_stream, write_stream
 
 SLICES = [([0, 1, 2], [0, 1, 2]), ([0, 1], [3, 4])]
 
