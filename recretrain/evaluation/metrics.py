@@ -11,16 +11,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from recretrain.errors import ConfigError
+
 Metric = Callable[[Tensor, int], Tensor]  # (ranks [Q] float, k) -> values [Q]
 
 
 def recall(rank: Tensor, k: int) -> Tensor:
-    """1 where the label is among the first k (spec f)."""
+    """1 where the label is among the first k (sml.md, f)."""
     return (rank < k).double()
 
 
 def ndcg(rank: Tensor, k: int) -> Tensor:
-    """1 / log2(rank + 2) within the first k; the ideal DCG of one relevant item is 1 (spec f)."""
+    """1 / log2(rank + 2) within the first k; the ideal DCG of one relevant item is 1 (sml.md, f)."""
     return (rank < k) / torch.log2(rank.double() + 2)
 
 
@@ -32,7 +34,19 @@ def mrr(rank: Tensor, k: int) -> Tensor:
 METRICS: dict[str, Metric] = {"recall": recall, "hit": recall, "ndcg": ndcg, "mrr": mrr}
 
 
-def metric(name: str) -> Metric:
-    if name not in METRICS:
-        raise ValueError(f"eval.metrics: there is no {name!r}; choose from {', '.join(METRICS)}")
-    return METRICS[name]
+def metric(given: str | Metric) -> Metric:
+    """The metric of that name, or one's own."""
+    if not isinstance(given, str):
+        return given
+    if given not in METRICS:
+        raise ConfigError(
+            f"eval.metrics: there is no {given!r}; choose from {', '.join(METRICS)}, or give a function by _target_"
+        )
+    return METRICS[given]
+
+
+def name_of(given: str | Callable[..., Tensor]) -> str:
+    """The name of its column in tables: of one's own metric, that of the function."""
+    if isinstance(given, str):
+        return given
+    return str(getattr(getattr(given, "func", given), "__name__", type(given).__name__))

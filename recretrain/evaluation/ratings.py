@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from recretrain.data.questions import Episodes
-from recretrain.data.stream import Asked, TestSet
-from recretrain.evaluation.evaluator import Answer, Row, Scorer, groups_of, members_of, questions_of
+from recretrain.data.kinds import Ratings, TestSet
+from recretrain.data.stream import Asks
+from recretrain.errors import ConfigError, Mistake
+from recretrain.evaluation.base import Answer, Scorer, groups_of, members_of
+from recretrain.evaluation.metrics import name_of
+from recretrain.records import Row, ranks_key
+from recretrain.values import AtLeast1, NotEmpty
 
-_CHUNK = 256  # users asked together
+_CHUNK = 256  # questions asked together
 
 Error = Callable[[Tensor, Tensor], Tensor]  # predicted [U, n], rated [U, n] -> a value a user
 Gain = Callable[[Tensor], Tensor]
@@ -34,7 +39,7 @@ def ndcg(predicted: Tensor, rated: Tensor, k: int, gain: Gain) -> Tensor:
 
 
 def linear(rated: Tensor) -> Tensor:
-    """The rating itself: what meets MeLU's printed figures (spec i, 1)."""
+    """The rating itself: what meets MeLU's printed figures (melu.md, i 1)."""
     return rated
 
 
@@ -57,78 +62,66 @@ GAINS: dict[str, Gain] = {"ndcg_lin": linear, "ndcg_exp": exponential}
 
 
 class RatingEvaluator:
-    """Each question is a user with a support set and `queries` items to rate (MeLU, spec a and g)."""
+    """Measures each question's predictions, errors and order, and averages over questions (melu.md, g)."""
 
     def __init__(
         self,
         *,
-        questions: str,
-        shortest: int,
-        longest: int,
-        queries: int,
-        split: str,
-        users: str,
-        supports: Sequence[int],
-        seed: int,
-        ks: Sequence[int],
-        metrics: Sequence[str],
+        questions: Asks,
+        ks: Annotated[Sequence[AtLeast1], NotEmpty()],
+        metrics: Annotated[Sequence[Literal["mae", "mse", "rmse", "ndcg_lin", "ndcg_exp"] | Error], NotEmpty()],
     ) -> None:
-        if questions != "episodes":
-            raise ValueError(f"eval.questions={questions}: ratings are asked as episodes")
-        unknown = [name for name in metrics if name not in ERRORS and name not in GAINS]
-        if unknown:
-            raise ValueError(f"eval.metrics: there is no {unknown[0]!r}; choose from {', '.join([*ERRORS, *GAINS])}")
-        self.asked: Asked = Episodes(
-            shortest=shortest,
-            longest=longest,
-            queries=queries,
-            split=split,
-            users=users,
-            supports=tuple(supports),
-            seed=seed,
-        )
+        """`metrics`: names, or functions of predicted and rated, [Q, n] both, that give a value a question."""
+        if not issubclass(questions.kind, Ratings):
+            raise ConfigError(
+                f"eval: {type(questions).__name__} asks for rankings, which are no ratings; use eval=sampled, "
+                "eval=full or another of the rank evaluator's"
+            )
+        self.questions = questions
         self.ks = list(ks)
         self.metrics = list(metrics)
 
     def answer(self, scorer: Scorer, task: int, name: str, test: TestSet, device: torch.device) -> Answer:
+        assert isinstance(test, Ratings)
         predicted = predictions(scorer, test, device)
-        kept = {f"{test.period}_predicted": predicted.float().numpy(), f"{test.period}_rated": test.labels.numpy()}
-        return list(self.rows(task, name, test, predicted)), {**kept, **members_of(test)}
+        kept = {
+            ranks_key(test.period, name, "_predicted"): predicted.float().numpy(),
+            ranks_key(test.period, name, "_rated"): test.labels.numpy(),
+        }
+        return Answer(list(self.rows(task, name, test, predicted)), {**kept, **members_of(test, name)})
 
     def rows(self, task: int, name: str, test: TestSet, predicted: Tensor) -> Iterator[Row]:
-        """Mean over users of each user's figure; rmse is the root of the mean of squares. Errors have k = 0."""
+        """Mean over questions of each one's figure; rmse is the root of the mean of squares. Errors have k = 0."""
         rated = test.labels.double()
         for group, members in groups_of(test):
             if not bool(members.any()):
                 continue
             for metric, k, values in self._values(predicted[members], rated[members]):
                 value = float(values.mean())
-                yield Row(
-                    task, test.period, name, group, metric, k, value**0.5 if metric == "rmse" else value, len(values)
-                )
+                value = value**0.5 if metric == "rmse" else value
+                yield Row(task, test.period, name, group, metric, k, value, len(values))
 
     def _values(self, predicted: Tensor, rated: Tensor) -> Iterator[tuple[str, int, Tensor]]:
         for metric in self.metrics:
-            if metric in ERRORS:
+            if not isinstance(metric, str):
+                yield name_of(metric), 0, metric(predicted, rated)
+            elif metric in ERRORS:
                 yield metric, 0, ERRORS[metric](predicted, rated)
             else:
                 yield from ((metric, k, ndcg(predicted, rated, k, GAINS[metric])) for k in self.ks)
 
 
 @torch.no_grad()
-def predictions(scorer: Scorer, test: TestSet, device: torch.device) -> Tensor:
-    """Ratings as predicted, not clipped.  # [U, queries] float64
+def predictions(scorer: Scorer, test: Ratings, device: torch.device) -> Tensor:
+    """Ratings as predicted, not clipped.  # [Q, n] float64
 
-    Raises ValueError on a NaN.
+    Raises Mistake on a NaN.
     """
-    assert test.candidates is not None
-    predicted = torch.empty(test.candidates.shape, dtype=torch.float64)
+    predicted = torch.empty(test.items.shape, dtype=torch.float64)
     for start in range(0, len(test), _CHUNK):
         rows = slice(start, min(start + _CHUNK, len(test)))
-        asked = questions_of(test, rows, device, candidates=test.candidates[rows].to(device).long())
+        asked = test.asked(rows, device, candidates=test.items[rows].to(device).long())
         predicted[rows] = scorer.score(asked).double().cpu()
     if bool(torch.isnan(predicted).any()):
-        raise ValueError(
-            f"the model's ratings for period {test.period} hold NaN; lower the learning rates of the method"
-        )
+        raise Mistake(f"the model's ratings for period {test.period} hold NaN; lower the learning rates of the method")
     return predicted

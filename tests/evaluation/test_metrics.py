@@ -4,9 +4,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recretrain.data.stream import Questions, Ragged, TestSet
-from recretrain.evaluation.evaluator import Evaluator, collapsed, half_ranks
+from recretrain.data.interactions import Ragged
+from recretrain.data.kinds import Questions, Rankings
+from recretrain.data.questions import Arrivals, Episodes
+from recretrain.errors import ConfigError
 from recretrain.evaluation.metrics import METRICS
+from recretrain.evaluation.rankings import RankEvaluator, collapsed, half_ranks
 
 CPU = torch.device("cpu")
 
@@ -22,14 +25,19 @@ class Fixed:
         return self.scores[items].expand(len(questions.user), -1) if items.dim() == 1 else self.scores[items]
 
 
-def questions(labels, candidates) -> TestSet:
-    return TestSet(3, torch.zeros(len(labels), dtype=torch.long), torch.tensor(labels), torch.tensor(candidates))
+def questions(labels, candidates) -> Rankings:
+    user = torch.zeros(len(labels), dtype=torch.long)
+    return Rankings(period=3, user=user, labels=torch.tensor(labels), candidates=torch.tensor(candidates))
 
 
-def evaluator(**changes) -> Evaluator:
-    options = {"questions": "interactions", "history": None, "candidates": 3, "catalogue": "sampled", "seed": 0}
-    options |= {"ks": [1, 2], "metrics": ["recall", "ndcg", "mrr"]}
-    return Evaluator(**{**options, **changes})
+def arrivals(**changes) -> Arrivals:
+    options = {"candidates": 3, "catalogue": "sampled", "history": None, "history_space": None, "seed": 0}
+    return Arrivals(**{**options, **changes})
+
+
+def evaluator(**changes) -> RankEvaluator:
+    options = {"questions": arrivals(), "ks": [1, 2], "metrics": ["recall", "ndcg", "mrr"]}
+    return RankEvaluator(**{**options, **changes})
 
 
 def test_a_rank_counts_the_candidates_that_beat_the_label_and_ties_half():
@@ -60,10 +68,10 @@ def test_nan_scores_are_an_error():
 
 def test_the_whole_catalogue_leaves_out_what_the_user_had_but_never_the_label():
     scores = torch.tensor([9.0, 8.0, 7.0, 6.0, 5.0])
-    test = TestSet(
-        3,
-        torch.zeros(2, dtype=torch.long),
-        torch.tensor([3, 2]),
+    test = Rankings(
+        period=3,
+        user=torch.zeros(2, dtype=torch.long),
+        labels=torch.tensor([3, 2]),
         catalogue=torch.tensor([0, 1, 2, 3]),  # item 4 is not known yet
         seen=Ragged(torch.tensor([0, 2, 4]), torch.tensor([0, 1, 0, 2])),
     )
@@ -98,7 +106,7 @@ def test_every_metric_equals_an_independent_library(seed, candidates, k):
 def test_rows_hold_every_metric_at_every_k_for_all_and_for_each_group_that_has_questions():
     half = torch.tensor([0, 2, 6])  # ranks 0, 1, 3
     groups = {"new_user": torch.tensor([True, False, True]), "new_item": torch.zeros(3, dtype=torch.bool)}
-    test = TestSet(7, torch.arange(3), torch.arange(3), groups=groups)
+    test = Rankings(period=7, user=torch.arange(3), labels=torch.arange(3), groups=groups)
 
     rows = {(r.group, r.metric, r.k): (r.value, r.n) for r in evaluator().rows(4, "test", test, half)}
 
@@ -110,19 +118,42 @@ def test_rows_hold_every_metric_at_every_k_for_all_and_for_each_group_that_has_q
     assert not [key for key in rows if key[0] == "new_item"]
 
 
+def test_answers_are_kept_as_twice_their_ranks_and_groups_as_their_members():
+    test = Rankings(
+        period=7,
+        user=torch.arange(2),
+        labels=torch.tensor([1, 4]),
+        candidates=torch.tensor([[0, 2, 3], [0, 1, 2]]),
+        groups={"new_user": torch.tensor([True, False])},
+    )
+
+    _, kept = evaluator().answer(Fixed(torch.tensor([0.0, 1.0, 1.0, 2.0, 3.0])), 4, "choosing", test, CPU)
+
+    assert {name: values.tolist() for name, values in kept.items()} == {
+        "7_choosing": [3, 0],
+        "7_choosing:new_user": [True, False],
+    }
+
+
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("make", "message"),
     [
-        ({"catalogue": "some"}, "eval.catalogue=some: give sampled or full"),
-        ({"candidates": None}, "needs eval.candidates"),
-        ({"questions": "sessions"}, "eval.questions=sessions: give interactions or prefixes"),
-        ({"questions": "prefixes", "history": 5}, "eval.questions=prefixes needs eval.catalogue=full"),
-        ({"questions": "prefixes", "catalogue": "full"}, "needs eval.catalogue=full and eval.history"),
-        ({"history": 0}, "eval.history=0: give a number of items, or null"),
-        ({"ks": [0]}, "every cut-off must be 1 or more"),
-        ({"metrics": ["recal"]}, "there is no 'recal'; choose from recall"),
+        (lambda: arrivals(candidates=None), r"eval\.questions\.catalogue=sampled needs eval\.questions\.candidates"),
+        (lambda: evaluator(metrics=["recal"]), "there is no 'recal'; choose from recall"),
+        (lambda: evaluator(questions=users()), "Episodes asks for ratings, which are not ranked; use eval=episodes"),
     ],
 )
-def test_a_wrong_option_names_its_key(changes, message):
-    with pytest.raises(ValueError, match=message):
-        evaluator(**changes)
+def test_options_that_do_not_fit_together_name_their_keys(make, message):
+    with pytest.raises(ConfigError, match=message):
+        make()
+
+
+def users() -> Episodes:
+    return Episodes(shortest=4, longest=9, queries=2, split="random", users="all", supports=[2], seed=0)
+
+
+def test_questions_without_candidates_or_a_catalogue_cannot_be_ranked():
+    test = Rankings(period=3, user=torch.zeros(1, dtype=torch.long), labels=torch.zeros(1, dtype=torch.long))
+
+    with pytest.raises(ConfigError, match=r"period 3 have neither candidates nor a catalogue; set eval\.questions"):
+        half_ranks(Fixed(torch.ones(4)), test, CPU)

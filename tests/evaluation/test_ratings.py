@@ -6,7 +6,9 @@ import pytest
 import torch
 from sklearn.metrics import ndcg_score
 
-from recretrain.data.stream import Questions, TestSet
+from recretrain.data.kinds import Questions, Ratings
+from recretrain.data.questions import ColdRatings, SessionPrefixes
+from recretrain.errors import ConfigError
 from recretrain.evaluation.ratings import (
     RatingEvaluator,
     absolute_error,
@@ -18,18 +20,7 @@ from recretrain.evaluation.ratings import (
 )
 
 CPU = torch.device("cpu")
-OPTIONS = {
-    "questions": "episodes",
-    "shortest": 4,
-    "longest": 9,
-    "queries": 2,
-    "split": "random",
-    "users": "all",
-    "supports": [2],
-    "seed": 0,
-    "ks": [1],
-    "metrics": ["mae", "mse", "rmse", "ndcg_lin", "ndcg_exp"],
-}
+METRICS = ["mae", "mse", "rmse", "ndcg_lin", "ndcg_exp"]
 
 
 def test_errors_are_a_users_mean():
@@ -72,14 +63,14 @@ class Given:
         return next(self.predicted)
 
 
-def two_users(groups: dict[str, torch.Tensor] | None = None) -> TestSet:
+def two_users(groups: dict[str, torch.Tensor] | None = None) -> Ratings:
     items = torch.tensor([[0, 1], [2, 3]])
     rated = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    return TestSet(5, torch.tensor([0, 1]), rated, candidates=items, groups=groups or {})
+    return Ratings(period=5, user=torch.tensor([0, 1]), labels=rated, items=items, groups=groups or {})
 
 
 def test_figures_are_means_over_users_and_the_rmse_a_root_of_one():
-    evaluator = RatingEvaluator(**OPTIONS)
+    evaluator = RatingEvaluator(questions=ColdRatings(), ks=[1], metrics=METRICS)
     test = two_users({"second": torch.tensor([False, True])})
 
     rows, kept = evaluator.answer(Given([[1.0, 2.0], [3.0, 8.0]]), 3, "test", test, CPU)
@@ -90,8 +81,10 @@ def test_figures_are_means_over_users_and_the_rmse_a_root_of_one():
     assert found["all", "rmse"] == (2.0, 2)
     assert found["second", "mae"] == (2.0, 1)
     assert found["second", "ndcg_lin"] == (1.0, 1)
-    assert kept["5_predicted"].tolist() == [[1.0, 2.0], [3.0, 8.0]]
-    assert kept["5_second"].tolist() == [False, True]
+    assert kept["5_test_predicted"].tolist() == [[1.0, 2.0], [3.0, 8.0]]
+    assert kept["5_test_rated"].tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert kept["5_test:second"].tolist() == [False, True]
+    assert len(kept) == 3
 
 
 def test_a_nan_is_not_a_rating():
@@ -99,16 +92,6 @@ def test_a_nan_is_not_a_rating():
         predictions(Given([[float("nan"), 1.0], [1.0, 1.0]]), two_users(), CPU)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"questions": "prefixes"}, "eval.questions=prefixes: ratings are asked as episodes"),
-        ({"metrics": ["recall"]}, "there is no 'recall'; choose from mae"),
-        ({"split": "late"}, "eval.split=late: give random or in_time"),
-        ({"users": "old"}, "eval.users=old: give all or new"),
-        ({"queries": 4}, "eval.queries=4, shortest=4, longest=9: they must rise"),
-    ],
-)
-def test_a_wrong_option_names_its_key(changes, message):
-    with pytest.raises(ValueError, match=message):
-        RatingEvaluator(**{**OPTIONS, **changes})
+def test_questions_that_are_not_ratings_are_refused():
+    with pytest.raises(ConfigError, match=r"SessionPrefixes asks for rankings, which are no ratings; use eval=sampled"):
+        RatingEvaluator(questions=SessionPrefixes(history=None), ks=[1], metrics=METRICS)

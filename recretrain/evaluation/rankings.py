@@ -1,0 +1,145 @@
+"""Rankings are kept as one rank a question, asked a chunk of questions at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from recretrain.data.kinds import Rankings, TestSet
+from recretrain.data.stream import Asks
+from recretrain.errors import ConfigError, Mistake
+from recretrain.evaluation.base import Answer, Scorer, groups_of, members_of
+from recretrain.evaluation.metrics import Metric, metric, name_of
+from recretrain.records import Row, ranks_key
+from recretrain.values import AtLeast1, NotEmpty
+
+log = logging.getLogger("recretrain")
+
+_CHUNK = 256  # questions scored together among their candidates
+_CATALOGUE_CHUNK = 512  # questions scored together against the whole catalogue: a larger matrix product is a faster one
+_CATALOGUE_SCORES = 2**24  # but no more scores than this at a time (64 MB)
+_BLOCK = 16  # of those, questions ranked together on a CPU: their scores stay in the cache
+
+
+class RankEvaluator:
+    """Ranks each label among its candidates or the whole catalogue."""
+
+    def __init__(
+        self,
+        *,
+        questions: Asks,
+        ks: Annotated[Sequence[AtLeast1], NotEmpty()],
+        metrics: Annotated[Sequence[str | Callable[[Tensor, int], Tensor]], NotEmpty()],
+    ) -> None:
+        """`metrics`: names of `evaluation.metrics`, or functions of the same form."""
+        if not issubclass(questions.kind, Rankings):
+            raise ConfigError(
+                f"eval: {type(questions).__name__} asks for ratings, which are not ranked; use eval=episodes or "
+                "another of the rating evaluator's"
+            )
+        self.questions = questions
+        self.ks = list(ks)
+        self.metrics: dict[str, Metric] = {name_of(given): metric(given) for given in metrics}
+
+    def answer(self, scorer: Scorer, task: int, name: str, test: TestSet, device: torch.device) -> Answer:
+        assert isinstance(test, Rankings)
+        half = half_ranks(scorer, test, device)
+        if collapsed(half):
+            log.warning("period %d: every label has the same rank; the model has probably collapsed", test.period)
+        kept = {ranks_key(test.period, name): half.numpy(), **members_of(test, name)}
+        return Answer(list(self.rows(task, name, test, half)), kept)
+
+    def rows(self, task: int, name: str, test: TestSet, half_ranks: Tensor) -> Iterator[Row]:
+        """Every metric at every k, over all questions and over each group that has any."""
+        rank = half_ranks.double() / 2
+        for group, members in groups_of(test):
+            n = int(members.sum())
+            for metric_name, measure in self.metrics.items():
+                for k in self.ks if n else ():
+                    value = float(measure(rank[members], k).mean())
+                    yield Row(task, test.period, name, group, metric_name, k, value, n)
+
+
+@torch.no_grad()
+def half_ranks(scorer: Scorer, test: Rankings, device: torch.device, chunk: int | None = None) -> Tensor:
+    """Twice the 0-based rank of each label: 2 x (candidates that beat it) + (candidates that equal it).  # [Q] int32
+
+    Raises Mistake on a NaN score: a broken model must not be ranked (sml.md, T15).
+    """
+    rank_chunk = _rank_in_catalogue if test.catalogue is not None else _rank_among_candidates
+    chunk = chunk or _chunk(test)
+    half = torch.empty(len(test), dtype=torch.int32)  # kept chunk by chunk, small results would break up the heap
+    for start in range(0, len(test), chunk):
+        rows = slice(start, min(start + chunk, len(test)))
+        half[rows] = rank_chunk(scorer, test, rows, device)
+    return half
+
+
+def collapsed(half: Tensor) -> bool:
+    """Whether every label has the same rank: nearly always a model whose scores are all equal."""
+    return len(half) > 1 and bool((half == half[0]).all())
+
+
+def _chunk(test: Rankings) -> int:
+    if test.catalogue is None:
+        return _CHUNK
+    return max(1, min(_CATALOGUE_CHUNK, _CATALOGUE_SCORES // max(1, len(test.catalogue))))
+
+
+def _rank_among_candidates(scorer: Scorer, test: Rankings, rows: slice, device: torch.device) -> Tensor:
+    if test.candidates is None:
+        raise ConfigError(
+            f"the questions of period {test.period} have neither candidates nor a catalogue; set "
+            "eval.questions.candidates, or eval.questions.catalogue=full"
+        )
+    label = test.labels[rows].to(device).unsqueeze(1)
+    offered = torch.cat([label, test.candidates[rows].to(device=device, dtype=torch.long)], dim=1)
+    scores = scorer.score(test.asked(rows, device, candidates=offered))
+    signs = _signs(scores, scores[:, :1], test.period)
+    signs[:, 0] = -1
+    return _half_rank(signs)
+
+
+def _rank_in_catalogue(scorer: Scorer, test: Rankings, rows: slice, device: torch.device) -> Tensor:
+    assert test.catalogue is not None
+    catalogue = test.catalogue.to(device)
+    scores = scorer.score(test.asked(rows, device, catalogue=catalogue))
+    size = _BLOCK if device.type == "cpu" else len(scores)
+    blocks = (slice(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size))
+    parts = zip(torch.split(scores, size), blocks, strict=True)
+    return torch.cat([_rank_block(part, test, block, catalogue) for part, block in parts])
+
+
+def _rank_block(scores: Tensor, test: Rankings, rows: slice, catalogue: Tensor) -> Tensor:
+    label = torch.searchsorted(catalogue, test.labels[rows].to(catalogue.device)).unsqueeze(1)
+    signs = _signs(scores, scores.gather(1, label), test.period)
+    signs.scatter_(1, label, -1)
+    if test.seen is not None:
+        seen = test.seen.rows(rows.start, rows.stop)
+        column = torch.searchsorted(catalogue, seen.values.to(catalogue.device))
+        signs[seen.row_of_value().to(catalogue.device), column] = -1
+    return _half_rank(signs)
+
+
+def _signs(scores: Tensor, label: Tensor, period: int) -> Tensor:
+    """1 where a candidate beats the label, 0 where it ties, -1 where it loses (or must not count)."""
+    if bool(torch.isnan(scores.sum())) and bool(torch.isnan(scores).any()):  # the sum is cheap and nearly always enough
+        _fail_on_nan(period)
+    return torch.sub(scores, label).sign_()
+
+
+def _half_rank(signs: Tensor) -> Tensor:
+    """Wins - losses + all = 2 wins + ties: one float sum, exact below 2**24."""
+    return (signs.sum(1) + signs.shape[1]).to(torch.int32).cpu()
+
+
+def _fail_on_nan(period: int) -> None:
+    of = f" for period {period}" if period >= 0 else ""
+    raise Mistake(
+        f"the model's scores{of} hold NaN, so nothing can be ranked; "
+        "lower the learning rate or raise the regularisation of the method"
+    )
