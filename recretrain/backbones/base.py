@@ -5,17 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from recretrain.data.stream import Questions
+from recretrain.data.kinds import Questions, TestSet
 
 
 class Backbone(nn.Module, ABC):
     """A plain module over ids 0..n-1 of users and items. Its constructor takes `vocabulary: Vocabulary` and, by
     keyword, what conf/backbone gives.
     """
+
+    answers: ClassVar[type[TestSet] | None] = None  # the kind of questions that it can score; None: any
 
     @abstractmethod
     def score(self, questions: Questions) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from recretrain.backbones.base import Backbone
 from recretrain.data.fields import Field, Fields
-from recretrain.data.stream import Questions
+from recretrain.data.kinds import Questions, Ratings
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.errors import DataError
 from recretrain.values import AtLeast1
@@ -91,6 +91,8 @@ class FieldTables(nn.Module):
 class RatingBackbone(Backbone):
     """Predicts ratings; a question's candidates are the items to rate."""
 
+    answers = Ratings
+
     @abstractmethod
     def predict(self, user: Tensor, item: Tensor) -> Tensor:
         """Ratings of each user's own items.  # [B], [B, n] -> [B, n]"""
@@ -100,8 +102,7 @@ class RatingBackbone(Backbone):
 
     @torch.no_grad()
     def score(self, questions: Questions) -> Tensor:
-        if questions.candidates is None:
-            raise DataError("a backbone of ratings answers episodes; set eval=episodes")
+        assert questions.candidates is not None
         return self.predict(questions.user, questions.candidates)
 
 

@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 
 from recretrain.backbones.base import Backbone
-from recretrain.data.stream import Questions
+from recretrain.data.kinds import Questions, Rankings
 from recretrain.data.vocabulary import Vocabulary
 
 
 class ItemScores(Backbone):
     """Scores that a method writes; nothing is fitted by gradients."""
+
+    answers = Rankings
 
     def __init__(self, *, vocabulary: Vocabulary) -> None:
         super().__init__()

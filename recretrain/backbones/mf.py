@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from recretrain.backbones.base import Backbone
 from recretrain.backbones.tables import rows_of
-from recretrain.data.stream import Questions
+from recretrain.data.kinds import Questions, Rankings
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.values import AtLeast1, Positive
 
@@ -16,6 +16,8 @@ _GEMM_ITEMS = 30  # up to this many known items per candidate, scoring all of th
 
 class MF(Backbone):
     """sml.md (c): no biases; N(0, init_std) rows, also for ids that appear later."""
+
+    answers = Rankings
 
     def __init__(self, *, vocabulary: Vocabulary, embedding_size: AtLeast1, init_std: Positive) -> None:
         super().__init__()

@@ -11,15 +11,16 @@ from recretrain.backbones.base import Backbone
 from recretrain.backbones.lengths import by_length, put_together
 from recretrain.backbones.products import times
 from recretrain.backbones.tables import rows_of
-from recretrain.data.stream import Questions
-from recretrain.errors import DataError
+from recretrain.data.interactions import PAD
+from recretrain.data.kinds import Histories, Questions
 
 _GROUPS = (0, 2, 4, 8, 16)  # histories up to these lengths are computed together
-_PAD = -1
 
 
 class SequenceBackbone(Backbone):
     """Histories are [B, T] item ids, the newest in the last column, -1 before the first."""
+
+    answers = Histories
 
     longest: int  # items of a history that are looked at
     output: nn.Parameter  # [n_items, d] rows that are scored against
@@ -38,7 +39,7 @@ class SequenceBackbone(Backbone):
         row, stop = torch.nonzero(history >= 0, as_tuple=True)
         width = history.shape[1]
         column = stop.unsqueeze(1) + torch.arange(1 - width, 1, device=history.device)
-        prefixes = torch.where(column >= 0, history[row.unsqueeze(1), column.clamp(min=0)], _PAD)
+        prefixes = torch.where(column >= 0, history[row.unsqueeze(1), column.clamp(min=0)], PAD)
         vectors = self._vectors(prefixes)
         return vectors.new_zeros(*history.shape, self.width).index_put((row, stop), vectors)
 
@@ -63,7 +64,8 @@ class SequenceBackbone(Backbone):
 
     @torch.no_grad()
     def score(self, questions: Questions) -> Tensor:
-        features = self.represent(self._history(questions), questions.user)
+        assert questions.history is not None
+        features = self.represent(questions.history.long(), questions.user)
         if questions.candidates is not None:
             return torch.bmm(self.output[questions.candidates], features.unsqueeze(2)).squeeze(2)
         assert questions.catalogue is not None
@@ -80,9 +82,3 @@ class SequenceBackbone(Backbone):
             for rows, longest in groups
         ]
         return put_together(parts, [rows for rows, _ in groups])
-
-    @staticmethod
-    def _history(questions: Questions) -> Tensor:
-        if "history" not in questions.context:
-            raise DataError("a sequence backbone needs histories with the questions; set eval.history (such as 50)")
-        return questions.context["history"].long()

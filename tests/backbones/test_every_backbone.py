@@ -8,13 +8,13 @@ import pytest
 import torch
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
-from streams import fields
 from torch import Tensor
 
 from recretrain.backbones.base import Backbone
 from recretrain.configuration.compose import conf_dir
 from recretrain.data.fields import Fields
 from recretrain.data.vocabulary import Vocabulary
+from recretrain.testing.streams import fields
 from recretrain.values import Constraint
 
 BACKBONES = sorted((conf_dir() / "backbone").glob("*.yaml"))

@@ -20,7 +20,7 @@ from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy
 from recretrain.backbones.tables import TensorFlowAdam
 from recretrain.configuration.compose import conf_dir
-from recretrain.data.stream import Questions
+from recretrain.data.kinds import Questions
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.errors import ConfigError
 
@@ -318,7 +318,7 @@ def test_candidates_and_catalogue_are_scored_alike(make: Make):
     some = torch.arange(0, KNOWN, 2)
 
     def scores(offered: Tensor | None, catalogue: Tensor | None) -> Tensor:
-        return model.score(Questions(user, offered, catalogue, {"history": history}))
+        return model.score(Questions(user=user, candidates=offered, catalogue=catalogue, history=history))
 
     full = scores(None, torch.arange(KNOWN))
     expected = represent(model, history) @ model.output[:KNOWN].T
