@@ -1,12 +1,13 @@
 """ADER replays a few exemplars of the past and holds their old answers, more strongly the older the known items are.
 
-Mi, Lin, Faltings, RecSys 2020.
+Mi, Lin, Faltings, RecSys 2020; docs/methods/ader.md.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,137 +15,111 @@ from torch import Tensor
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy, distillation
 from recretrain.data.batches import permutation
-from recretrain.data.prefixes import PAD, Prefixes
+from recretrain.data.interactions import PAD
+from recretrain.data.prefixes import Prefixes
 from recretrain.methods.base import Fit
-from recretrain.methods.next_item import Beside, Loss, cross_entropy_of
+from recretrain.methods.learners.next_item import Beside, Exemplars, Loss, NextItemLearner, PrefixBatch, Split, plain
+from recretrain.methods.parts.exemplars import Memory
 from recretrain.methods.replay import Replay, representations
-
-Inputs = tuple[Tensor, Tensor]  # histories and users
+from recretrain.values import NotNegative
 
 
 class ADER(Replay):
-    """Spec (d)-(f). The teacher is the model as the cycle finds it: its vectors of the exemplars and its item table
-    say all of its answers, at a hundredth of their size.
+    """ADER and its ablations (ader.md, d-f).
+
+    The teacher is the model as the cycle finds it: its vectors of the exemplars and its item table give all of its
+    answers, at a hundredth of their size.
     """
 
     def __init__(
         self,
         *,
         backbone: SequenceBackbone,
-        learns: str,
-        inputs: str,
-        start: str,
-        adam: str,
-        learning_rate: float,
-        batch_size: int,
-        epochs: int,
-        patience: int,
-        validation: float,
-        validation_k: int,
-        exemplars: int,
-        quotas: str,
-        selection: str,
+        learner: NextItemLearner,
+        memory: Memory,
+        reads: Literal["new", "all"],
+        start: Literal["warm", "cold"],
         distil: bool,
-        weight: float,
+        weight: NotNegative,
         weight_adapts: bool,
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            learns=learns,
-            inputs=inputs,
-            start=start,
-            adam=adam,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            epochs=epochs,
-            patience=patience,
-            validation=validation,
-            validation_k=validation_k,
-            exemplars=exemplars,
-            quotas=quotas,
-            selection=selection,
-        )
+        super().__init__(backbone=backbone, learner=learner, memory=memory, reads=reads, start=start)
         self.distil = distil
         self.weight = weight
         self.weight_adapts = weight_adapts
 
-    def fit_with_exemplars(self, train: Prefixes, held_out: Prefixes, before: int, fit: Fit) -> None:
+    def fit_with_exemplars(self, split: Split, fit: Fit) -> None:
+        model = self.backbone
         if not len(self.memory):
-            self.fit_to(train, held_out, cross_entropy_of, fit)
+            self.learner.fit_to(model, split, plain, fit)
             return
         weight = self.weight
         if self.weight_adapts:
-            weight *= adaptive(before, self.known, len(self.memory), len(train))
+            weight *= adaptive(split.before, split.known, len(self.memory), len(split.train))
         exemplars = self.memory.kept.to(fit.device)
-        loss, answers = replayed(weight), []
+        loss, answers = replayed(weight), None
         if self.distil:
-            loss = distilled(weight, self.model.output[:before].detach().clone())
-            answers = [representations(self.model, exemplars)]
-        beside = exemplar_stream(exemplars, self.model.longest, answers, fit.generator)
-        self.fit_to(train, held_out, loss, fit, beside)
+            loss = distilled(weight, model.output[: split.before].detach().clone())
+            answers = representations(model, exemplars)
+        beside = exemplar_stream(exemplars, model.longest, answers, fit.generator)
+        self.learner.fit_to(model, split, loss, fit, beside)
 
 
 def adaptive(known_before: int, known: int, exemplars: int, new: int) -> float:
-    """sqrt(|I_t-1| / |I_t| x |E_t-1| / |D_t|), of which lambda_t is the lambda_base-fold (spec e)."""
+    """sqrt(|I_t-1| / |I_t| x |E_t-1| / |D_t|), of which lambda_t is the lambda_base-fold (ader.md, e)."""
     return math.sqrt(known_before / known * exemplars / new)
 
 
 def distilled(weight: float, teacher: Tensor) -> Loss:
-    """L_CE + weight x L_KD (spec e).  # teacher: [I_t-1, d]"""
+    """L_CE + weight x L_KD (ader.md, e).  # teacher: [I_t-1, d]"""
 
-    def kept(backbone: SequenceBackbone, known: int, features: Tensor, _: Tensor, taught: Tensor) -> Tensor:
-        return distillation(features, backbone.output, taught, teacher)
+    def second(backbone: SequenceBackbone, known: int, features: Tensor, exemplars: Exemplars) -> Tensor:
+        assert exemplars.answer is not None
+        return distillation(features, backbone.output, exemplars.answer, teacher)
 
-    return _with_exemplars(weight, kept)
+    return _with_exemplars(weight, second)
 
 
 def replayed(weight: float) -> Loss:
-    """The second term is the exemplars' own labels' cross-entropy (ER-*)."""
+    """L_CE + weight x the exemplars' own labels' cross-entropy (ER-*)."""
 
-    def kept(backbone: SequenceBackbone, known: int, features: Tensor, label: Tensor) -> Tensor:
-        return cross_entropy(features, backbone.output, label, known)
+    def second(backbone: SequenceBackbone, known: int, features: Tensor, exemplars: Exemplars) -> Tensor:
+        return cross_entropy(features, backbone.output, exemplars.label, known)
 
-    return _with_exemplars(weight, kept)
+    return _with_exemplars(weight, second)
 
 
-def _with_exemplars(weight: float, kept: Loss) -> Loss:
-    """L_CE + weight x what is `kept` of exemplars; new rows and exemplars pass the network together."""
+def _with_exemplars(weight: float, second: Callable[[SequenceBackbone, int, Tensor, Exemplars], Tensor]) -> Loss:
+    """L_CE + weight x a `second` loss of the exemplars, which pass the network together with the new rows."""
 
-    def loss(
-        backbone: SequenceBackbone,
-        known: int,
-        history: Tensor,
-        user: Tensor,
-        label: Tensor,
-        old: Tensor,
-        old_user: Tensor,
-        *targets: Tensor,
-    ) -> Tensor:
-        new_features, old_features = _together(backbone, (history, user), (old, old_user))
-        second = kept(backbone, known, old_features, *targets)
-        return cross_entropy(new_features, backbone.output, label, known) + weight * second
+    def loss(backbone: SequenceBackbone, known: int, batch: PrefixBatch) -> Tensor:
+        assert batch.exemplars is not None
+        new, old = _together(backbone, batch, batch.exemplars)
+        kept = second(backbone, known, old, batch.exemplars)
+        return cross_entropy(new, backbone.output, batch.label, known) + weight * kept
 
     return loss
 
 
-def exemplar_stream(exemplars: Prefixes, longest: int, answers: list[Tensor], generator: torch.Generator) -> Beside:
-    """floor(|E| / steps) exemplars a step, from an order of their own that begins anew when it is used up (spec f)."""
+def exemplar_stream(exemplars: Prefixes, longest: int, answers: Tensor | None, generator: torch.Generator) -> Beside:
+    """floor(|E| / steps) exemplars a step, from their own order that begins anew when used up (ader.md, f)."""
 
-    def stream(steps: int) -> Iterator[tuple[Tensor, ...]]:
+    def stream(steps: int) -> Iterator[Exemplars]:
         size = max(1, len(exemplars) // steps)
         while True:
             for part in torch.split(permutation(len(exemplars), generator), size):
                 chosen = exemplars.at(part)
-                yield *chosen.inputs(longest), chosen.labels, *(answer[part] for answer in answers)
+                answer = None if answers is None else answers[part]
+                yield Exemplars(*chosen.inputs(longest), chosen.labels, answer)
 
     return stream
 
 
-def _together(backbone: SequenceBackbone, new: Inputs, old: Inputs) -> tuple[Tensor, Tensor]:
-    width = max(history.shape[1] for history, _ in (new, old))
-    histories = torch.cat([_padded(history, width) for history, _ in (new, old)])
-    features = backbone.represent(histories, torch.cat([user for _, user in (new, old)]))
-    return features[: len(new[1])], features[len(new[1]) :]
+def _together(backbone: SequenceBackbone, new: PrefixBatch, old: Exemplars) -> tuple[Tensor, Tensor]:
+    width = max(new.history.shape[1], old.history.shape[1])
+    histories = torch.cat([_padded(history, width) for history in (new.history, old.history)])
+    features = backbone.represent(histories, torch.cat([new.user, old.user]))
+    return features[: len(new.user)], features[len(new.user) :]
 
 
 def _padded(history: Tensor, width: int) -> Tensor:

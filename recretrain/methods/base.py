@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import torch
 from pytorch_lightning import LightningModule
@@ -12,8 +12,11 @@ from torch import Tensor
 
 from recretrain.backbones.base import Backbone
 from recretrain.data.batches import Epoch
+from recretrain.data.kinds import Questions, TestSet
 from recretrain.data.schedule import Task
-from recretrain.data.stream import Questions
+from recretrain.methods.state import Stateful
+
+B = TypeVar("B", bound=Backbone)
 
 
 class Fit(Protocol):
@@ -24,12 +27,26 @@ class Fit(Protocol):
 
     def __call__(self, objective: LightningModule, data: Epoch, *, epochs: int) -> None: ...
 
+    def once(self, name: str, backbone: Backbone, train: Callable[[], None]) -> None:
+        """Train `backbone` by `train`, or take the weights that another run got in the very same way.
 
-class RetrainMethod(ABC):
-    """A new method is one subclass and one file of conf/method; the runner serves it without an edit."""
+        The same way is: the same data and period, backbone, seed, and settings below `method.<name>`. Random numbers
+        go on as if `train` had been called. `train` must change nothing but `backbone`.
+        """
 
-    def __init__(self, *, backbone: Backbone) -> None:
-        self.backbone = backbone
+
+class RetrainMethod(ABC, Stateful, Generic[B]):
+    """A new method is one subclass and one file of conf/method; the runner serves it without an edit.
+
+    The type of the `backbone` that the constructor takes says which ones it trains. Its state is its parts
+    (`Stateful`): the backbone, and all that must survive a crash besides it.
+    """
+
+    answers: ClassVar[type[TestSet] | None] = None  # the kind of questions it answers; None: those of its backbone
+    learns_from: ClassVar[type[TestSet] | None] = None  # the kind that it learns from; None: from rows of any data
+
+    def __init__(self, *, backbone: B) -> None:
+        self.backbone = backbone.eval()  # dropout is on inside a fit alone
 
     @abstractmethod
     def update(self, task: Task, fit: Fit) -> None:
@@ -39,20 +56,6 @@ class RetrainMethod(ABC):
         """Higher is better; must not change what is learned.  # [B, C], or [B, I] over `questions.catalogue`"""
         return self.backbone.score(questions)
 
-    def extra_state(self) -> dict[str, Any]:
-        """All that must survive a crash besides the backbone: tensors and plain builtins only."""
-        return {}
-
-    def load_extra_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `extra_state` gave."""
-        if state:
-            raise ValueError(f"{type(self).__name__} cannot take back the state it gave: {sorted(state)}")
-
     def trained_parameters(self) -> int:
-        """How many numbers training may change, in the backbone and besides it."""
+        """The number of weights that training may change, in the backbone and besides it."""
         return sum(p.numel() for p in self.backbone.parameters() if p.requires_grad)
-
-
-def one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"method.{option}={value}: give {' or '.join(allowed)}")

@@ -1,11 +1,11 @@
 """EWC holds each weight the more firmly, the more yesterday's answers depended on it.
 
-Kirkpatrick et al., PNAS 2017, as ADER's authors ran it (spec e): exemplars only to estimate what matters.
+Kirkpatrick et al., PNAS 2017, as ADER's authors ran it (ader.md, e): exemplars only to estimate what matters.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,10 @@ from recretrain.backbones.tables import gradient_of
 from recretrain.data.batches import permutation
 from recretrain.data.prefixes import Prefixes
 from recretrain.methods.base import Fit
-from recretrain.methods.next_item import Loss, cross_entropy_of
+from recretrain.methods.learners.next_item import Loss, NextItemLearner, PrefixBatch, Split, plain
+from recretrain.methods.parts.exemplars import Memory
 from recretrain.methods.replay import Replay
+from recretrain.values import AtLeast1, NotNegative
 
 Weights = dict[str, Tensor]  # by the name of a parameter
 
@@ -29,48 +31,24 @@ class EWC(Replay):
         self,
         *,
         backbone: SequenceBackbone,
-        learns: str,
-        inputs: str,
-        start: str,
-        adam: str,
-        learning_rate: float,
-        batch_size: int,
-        epochs: int,
-        patience: int,
-        validation: float,
-        validation_k: int,
-        exemplars: int,
-        quotas: str,
-        selection: str,
-        fisher_exemplars: int,
-        weight: float,
+        learner: NextItemLearner,
+        memory: Memory,
+        reads: Literal["new", "all"],
+        start: Literal["warm", "cold"],
+        fisher_exemplars: AtLeast1,
+        weight: NotNegative,
     ) -> None:
-        super().__init__(
-            backbone=backbone,
-            learns=learns,
-            inputs=inputs,
-            start=start,
-            adam=adam,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            epochs=epochs,
-            patience=patience,
-            validation=validation,
-            validation_k=validation_k,
-            exemplars=exemplars,
-            quotas=quotas,
-            selection=selection,
-        )
+        super().__init__(backbone=backbone, learner=learner, memory=memory, reads=reads, start=start)
         self.fisher_exemplars = fisher_exemplars
         self.weight = weight
 
-    def fit_with_exemplars(self, train: Prefixes, held_out: Prefixes, before: int, fit: Fit) -> None:
-        loss: Loss = cross_entropy_of
+    def fit_with_exemplars(self, split: Split, fit: Fit) -> None:
+        loss: Loss = plain
         if len(self.memory):
             chosen = permutation(len(self.memory), fit.generator)[: self.fisher_exemplars]
-            matters = fisher(self.model, self.memory.kept.to(fit.device).at(chosen), before)
-            loss = held(matters, self.weight, self.model)
-        self.fit_to(train, held_out, loss, fit)
+            matters = fisher(self.backbone, self.memory.kept.to(fit.device).at(chosen), split.before)
+            loss = anchored(matters, self.weight, self.backbone)
+        self.learner.fit_to(self.backbone, split, loss, fit)
 
 
 def fisher(model: SequenceBackbone, exemplars: Prefixes, known: int) -> Weights:
@@ -87,19 +65,19 @@ def fisher(model: SequenceBackbone, exemplars: Prefixes, known: int) -> Weights:
     return total
 
 
-def held(matters: Weights, weight: float, model: nn.Module) -> Loss:
+def anchored(matters: Weights, weight: float, model: nn.Module) -> Loss:
     """L_CE + weight / 2 x sum of F x (w - w*)^2; w* are the weights that `model` has now."""
     anchor = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 
-    def loss(backbone: SequenceBackbone, known: int, history: Tensor, user: Tensor, label: Tensor) -> Tensor:
-        plain = cross_entropy_of(backbone, known, history, user, label)
-        held: Tensor = _Held.apply(plain, dict(backbone.named_parameters()), matters, anchor, weight)  # type: ignore[no-untyped-call]
-        return held
+    def loss(backbone: SequenceBackbone, known: int, batch: PrefixBatch) -> Tensor:
+        weights = dict(backbone.named_parameters())
+        total: Tensor = _Anchored.apply(plain(backbone, known, batch), weights, matters, anchor, weight)  # type: ignore[no-untyped-call]
+        return total
 
     return loss
 
 
-class _Held(torch.autograd.Function):
+class _Anchored(torch.autograd.Function):
     """Adds the penalty to a loss, and its gradient straight to the weights' own."""
 
     @staticmethod
@@ -107,7 +85,7 @@ class _Held(torch.autograd.Function):
         ctx: Any, loss: Tensor, weights: dict[str, nn.Parameter], matters: Weights, anchor: Weights, weight: float
     ) -> Tensor:
         ctx.weights, ctx.matters, ctx.anchor, ctx.weight = weights, matters, anchor, weight
-        costs = [(matters[name] * (held - anchor[name]) ** 2).sum() for name, held in weights.items()]
+        costs = [(matters[name] * (now - anchor[name]) ** 2).sum() for name, now in weights.items()]
         return loss + weight / 2 * torch.stack(costs).sum()
 
     @staticmethod

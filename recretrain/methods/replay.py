@@ -1,10 +1,10 @@
-"""Replay rebuilds a memory of exemplars after every period; what they are for, a subclass says."""
+"""Replay rebuilds a memory of exemplars after every period; a subclass says how they take part in the next fit."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,50 +13,58 @@ from recretrain.backbones.products import times
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.data.prefixes import Prefixes, joined
 from recretrain.methods.base import Fit
-from recretrain.methods.next_item import NextItem
+from recretrain.methods.learners.base import Lesson
+from recretrain.methods.learners.next_item import NextItemLearner, Split
 from recretrain.methods.parts.exemplars import Candidates, Memory
+from recretrain.methods.retrain import Retrain
 
 _CHUNK = 512  # histories represented together
 
 
-class Replay(NextItem):
-    """Spec (d): candidates are the period's prefixes, held-out ones too, and the exemplars kept so far."""
+class Replay(Retrain[SequenceBackbone]):
+    """Candidates are the period's prefixes, held-out ones too, and the exemplars kept so far (ader.md, d)."""
 
-    def __init__(self, *, exemplars: int, quotas: str, selection: str, **options: Any) -> None:
-        super().__init__(**options)
-        self.memory = Memory(size=exemplars, quotas=quotas, selection=selection, longest=self.model.longest)
+    learner: NextItemLearner
 
-    def learn(self, train: Prefixes, held_out: Prefixes, before: int, fit: Fit) -> None:
-        self.fit_with_exemplars(train, held_out, before, fit)
-        self.remember(joined([train.with_input(), held_out, self.memory.kept.to(fit.device)]), fit)
+    def __init__(
+        self,
+        *,
+        backbone: SequenceBackbone,
+        learner: NextItemLearner,
+        memory: Memory,
+        reads: Literal["new", "all"],
+        start: Literal["warm", "cold"],
+    ) -> None:
+        super().__init__(backbone=backbone, learner=learner, pretraining=None, reads=reads, start=start)
+        self.memory = memory
+
+    def learn(self, lesson: Lesson, fit: Fit) -> None:
+        split = self.learner.split(lesson, fit)
+        self.fit_with_exemplars(split, fit)
+        self.remember(joined([split.train.with_input(), split.held_out, self.memory.kept.to(fit.device)]), fit)
 
     @abstractmethod
-    def fit_with_exemplars(self, train: Prefixes, held_out: Prefixes, before: int, fit: Fit) -> None:
-        """Fit to `train`; `before` items were known to the model so far."""
+    def fit_with_exemplars(self, split: Split, fit: Fit) -> None:
+        """Fit to the split's prefixes, with the memory as it is."""
 
     def remember(self, candidates: Prefixes, fit: Fit) -> None:
         """Choose tomorrow's exemplars with today's model, from all that may be kept."""
+        known = self.learner.known
         self.memory.rebuild(
             Candidates(
                 candidates,
-                features=lambda: representations(self.model, candidates),
-                losses=lambda: losses(self.model, candidates, self.known),
+                features=lambda: representations(self.backbone, candidates),
+                losses=lambda: losses(self.backbone, candidates, known),
             ),
-            self.known,
+            known,
+            self.backbone.longest,
             fit.generator,
         )
-
-    def extra_state(self) -> dict[str, Any]:
-        return {**super().extra_state(), "memory": self.memory.state()}
-
-    def load_extra_state(self, state: Mapping[str, Any]) -> None:
-        super().load_extra_state(state)
-        self.memory.load(state["memory"])
 
 
 @torch.no_grad()
 def representations(model: SequenceBackbone, prefixes: Prefixes) -> Tensor:
-    """What the model makes of each input.  # [N, d]"""
+    """The vector of each input.  # [N, d]"""
     return torch.cat([model.represent(*part.inputs(model.longest)) for part in _chunks(prefixes)])
 
 

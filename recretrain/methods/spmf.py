@@ -1,88 +1,62 @@
-"""SPMF keeps a small reservoir of the past and trains hardest on what it still ranks badly."""
+"""SPMF keeps a small reservoir of the past and trains hardest on what it still ranks badly (sml.md, g)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from recretrain.backbones.mf import MF, dot
-from recretrain.backbones.tables import DenseAdam
-from recretrain.data.batches import Batches
-from recretrain.data.negatives import KnownPairs, NegativeSampler
-from recretrain.data.schedule import Task
-from recretrain.data.stream import Interactions, concatenate
-from recretrain.methods.base import Fit, RetrainMethod
-from recretrain.methods.objectives import LogLoss
-from recretrain.methods.parts.pretraining import Pretraining
+from recretrain.data.interactions import Interactions, concatenate
+from recretrain.methods.base import Fit
+from recretrain.methods.learners.base import Lesson
+from recretrain.methods.learners.log_loss import LogLossLearner
 from recretrain.methods.parts.reservoir import Reservoir
+from recretrain.methods.retrain import Retrain
+from recretrain.values import AtLeast1
 
 
-class SPMF(RetrainMethod):
-    """Wang et al., SIGIR 2018, as SML's authors ran it (spec g): reservoir + new rows, drawn by rank of their score.
+class SPMF(Retrain[MF]):
+    """Wang et al., SIGIR 2018, as SML's authors ran it: reservoir + new rows, drawn by the rank of their score.
 
     Negatives come from all items met so far. They are rejected against the rows at hand; the released code rejects
     against every pair of the run, which a method that keeps only a reservoir could not know.
     """
 
+    learner: LogLossLearner
+
     def __init__(
         self,
         *,
         backbone: MF,
-        pretraining: Pretraining,
-        learning_rate: float,
-        reg: float,
-        batch_size: int,
-        epochs: int,
-        pool_size: int,
-        pool_start: str,
+        learner: LogLossLearner,
+        pretraining: LogLossLearner,
+        pool_size: AtLeast1,
+        pool_start: Literal["reservoir", "latest"],
     ) -> None:
-        super().__init__(backbone=backbone)
-        if pool_start not in ("reservoir", "latest"):
-            raise ValueError(f"method.pool_start={pool_start}: give reservoir or latest")
-        self.mf = backbone
-        self.pretraining = pretraining
-        self.reg = reg
-        self.batch_size = batch_size
-        self.epochs = epochs
+        super().__init__(backbone=backbone, learner=learner, pretraining=pretraining, reads="new", start="warm")
         self.pool = Reservoir(pool_size)
         self.start_with_latest = pool_start == "latest"
-        self.optimizer = DenseAdam(list(backbone.parameters()), learning_rate=learning_rate)
-        self.met = torch.zeros(len(backbone.item), dtype=torch.bool)
 
-    def update(self, task: Task, fit: Fit) -> None:
-        today = Interactions(task.period.train.user, task.period.train.item)
-        self.met[today.item] = True
-        if not task.past:
-            self.pretraining(self.mf, today, fit)
-            self.pool.start(today, fit.generator, latest=self.start_with_latest)
-            return
+    def pretrain(self, lesson: Lesson, fit: Fit) -> None:
+        super().pretrain(lesson, fit)
+        self.pool.start(_pairs(lesson), fit.generator, latest=self.start_with_latest)
+
+    def learn(self, lesson: Lesson, fit: Fit) -> None:
+        today, mf = _pairs(lesson), self.backbone
         rows = concatenate([self.pool.rows, today]).to(fit.device)
-        fit(LogLoss(self.mf, self.optimizer, reg=self.reg), self._batches(rows, fit), epochs=self.epochs)
-        self.pool.add(today, fit.generator)
-
-    def _batches(self, rows: Interactions, fit: Fit) -> Batches:
-        weight = rank_weights(dot(self.mf.user[rows.user], self.mf.item[rows.item]).detach())
-        length = max(1, round(len(rows) / self.batch_size)) * self.batch_size
-        met = torch.nonzero(self.met).squeeze(1).to(fit.device)
-        return Batches(
+        weight = rank_weights(dot(mf.user[rows.user], mf.item[rows.item]).detach())
+        length = max(1, round(len(rows) / self.learner.batch_size)) * self.learner.batch_size
+        self.learner.meet(mf, lesson.period)
+        self.learner.fit_rows(
+            mf,
             rows,
-            NegativeSampler(met, KnownPairs(rows.user, rows.item, len(self.mf.item))),
-            batch_size=self.batch_size,
-            generator=fit.generator,
+            fit,
             order=lambda generator: torch.multinomial(weight, length, replacement=True, generator=generator),
             length=length,
         )
-
-    def extra_state(self) -> dict[str, Any]:
-        return {"optimizer": self.optimizer.state_dict(), "pool": self.pool.state(), "met": self.met}
-
-    def load_extra_state(self, state: Mapping[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.pool.load(state["pool"])
-        self.met = state["met"].cpu()
+        self.pool.add(today, fit.generator)
 
 
 def rank_weights(scores: Tensor) -> Tensor:
@@ -92,3 +66,8 @@ def rank_weights(scores: Tensor) -> Tensor:
         1, len(scores) + 1, dtype=scores.dtype, device=scores.device
     )
     return torch.exp(k / len(scores))
+
+
+def _pairs(lesson: Lesson) -> Interactions:
+    """The new rows without their other columns, which a reservoir does not keep."""
+    return Interactions(lesson.period.train.user, lesson.period.train.item)

@@ -89,30 +89,52 @@ def test_quotas_follow_the_shares_of_the_labels():
     assert equal(count, 3000, generator()).tolist() == pytest.approx([1000] * 3, abs=110)
 
 
-def test_a_quota_is_clipped_to_the_candidates_and_what_is_over_is_lost():
-    memory = Memory(size=1000, quotas="equal", selection="random", longest=5)
-    memory.rebuild(candidates(), 3, generator())
+def memory(size: int, quotas: str, selection: str) -> Memory:
+    return Memory(size=size, quotas=quotas, selection=selection)
 
-    assert len(memory) == 6
+
+def test_a_quota_is_clipped_to_the_candidates_and_what_is_over_is_lost():
+    kept = memory(1000, "equal", "random")
+    kept.rebuild(candidates(), 3, 5, generator())
+
+    assert len(kept) == 6
+
+
+def test_inputs_are_cut_to_their_last_items():
+    kept = memory(1000, "equal", "random")
+    kept.rebuild(
+        Candidates(
+            Prefixes(torch.tensor([7, 8, 9, 1]), torch.tensor([0]), torch.tensor([3]), torch.tensor([4])),
+            features=lambda: torch.ones(1, 2),
+            losses=lambda: torch.zeros(1),
+        ),
+        2,
+        2,
+        generator(),
+    )
+
+    assert kept.kept.histories(5).tolist() == [[8, 9]]
+    assert kept.kept.labels.tolist() == [1]
+    assert kept.kept.user.tolist() == [4]
+    assert kept.kept.items.tolist() == [8, 9, 1]
 
 
 def test_a_memory_comes_back_as_it_was():
-    memory = Memory(size=4, quotas="proportional", selection="herding", longest=5)
-    memory.rebuild(candidates(), 3, generator())
-    other = Memory(size=4, quotas="proportional", selection="herding", longest=5)
+    first, other = (memory(4, "proportional", "herding") for _ in range(2))
+    first.rebuild(candidates(), 3, 5, generator())
 
-    other.load(memory.state())
+    other.load_state_dict(first.state_dict())
 
-    assert torch.equal(other.kept.histories(5), memory.kept.histories(5))
-    assert torch.equal(other.kept.labels, memory.kept.labels)
-    assert torch.equal(other.kept.user, memory.kept.user)
-    assert 0 < len(memory) <= 4
+    assert torch.equal(other.kept.histories(5), first.kept.histories(5))
+    assert torch.equal(other.kept.labels, first.kept.labels)
+    assert torch.equal(other.kept.user, first.kept.user)
+    assert 0 < len(first) <= 4
 
 
-def test_what_a_memory_cannot_do_is_said():
-    with pytest.raises(ValueError, match="selection=best: give herding, random, loss, loss_as_released"):
-        Memory(size=4, quotas="equal", selection="best", longest=5)
-    with pytest.raises(ValueError, match="quotas=fair: give proportional, equal"):
-        Memory(size=4, quotas="fair", selection="loss", longest=5)
-    with pytest.raises(ValueError, match="memory of 0 exemplars"):
-        Memory(size=0, quotas="equal", selection="loss", longest=5)
+def test_an_empty_memory_comes_back_empty():
+    other = memory(4, "proportional", "herding")
+    other.rebuild(candidates(), 3, 5, generator())
+
+    other.load_state_dict(memory(4, "proportional", "herding").state_dict())
+
+    assert len(other) == 0

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from recretrain.backbones.ader_sasrec import AderSASRec
 from recretrain.backbones.tables import TensorFlowAdam
+from recretrain.data.kinds import Histories
 from recretrain.data.prefixes import Prefixes
-from recretrain.data.stream import TestSet
 from recretrain.data.vocabulary import Vocabulary
-from recretrain.evaluation.evaluator import half_ranks
 from recretrain.evaluation.metrics import mrr, recall
+from recretrain.evaluation.rankings import half_ranks
 from recretrain.methods.ader import adaptive, distilled, replayed
-from recretrain.methods.ewc import fisher, held
-from recretrain.methods.next_item import cross_entropy_of
+from recretrain.methods.ewc import anchored, fisher
+from recretrain.methods.learners.next_item import Exemplars, PrefixBatch, plain
 from recretrain.methods.parts.exemplars import equal, herding_order, proportional
 
 ARRAYS = np.load(Path(__file__).parent / "ader.npz")
@@ -100,6 +100,16 @@ def inputs(name: str) -> tuple[Tensor, Tensor]:
     return history(name), torch.zeros(len(history(name)), dtype=torch.long)
 
 
+def batch() -> PrefixBatch:
+    """The new prefixes."""
+    return PrefixBatch(*inputs("seq"), history("label"))
+
+
+def batch_with_exemplars(answer: Tensor | None) -> PrefixBatch:
+    """The same, with exemplars and the teacher's answers to them."""
+    return batch()._replace(exemplars=Exemplars(*inputs("ex_seq"), history("ex_label"), answer))
+
+
 def test_prefixes_are_cut_as_released():
     for kind, sessions in (("", array("sessions")), ("ex_", array("ex_sessions"))):
         length = (sessions >= 0).sum(1)
@@ -126,7 +136,7 @@ def test_representation_and_scores():
 def test_cross_entropy_and_its_gradients():
     made = model()
 
-    loss = cross_entropy_of(made, KNOWN, *inputs("seq"), history("label"))
+    loss = plain(made, KNOWN, batch())
     loss.backward()
 
     assert float(loss.detach()) == pytest.approx(number("ce_loss"), abs=1e-5)
@@ -142,9 +152,7 @@ class GivenAnswers:
 
 def distilled_loss(made: AderSASRec) -> Tensor:
     loss = distilled(number("kd_lambda"), GivenAnswers.table)
-    return loss(
-        made, KNOWN, *inputs("seq"), history("label"), *inputs("ex_seq"), history("ex_label"), GivenAnswers.taught
-    )
+    return loss(made, KNOWN, batch_with_exemplars(GivenAnswers.taught))
 
 
 def test_distillation_and_its_gradients():
@@ -159,9 +167,7 @@ def test_distillation_and_its_gradients():
 
 def test_replay_of_labels():
     made = model()
-    loss = replayed(number("kd_lambda"))(
-        made, KNOWN, *inputs("seq"), history("label"), *inputs("ex_seq"), history("ex_label")
-    )
+    loss = replayed(number("kd_lambda"))(made, KNOWN, batch_with_exemplars(None))
 
     assert float(loss.detach()) == pytest.approx(number("er_total_loss"), abs=1e-5)
 
@@ -182,12 +188,12 @@ def test_two_steps_of_adam():
 
 def test_ranks_and_metrics():
     made = model()
-    test = TestSet(
-        1,
-        torch.zeros(40, dtype=torch.long),
-        history("eval_label"),
+    test = Histories(
+        period=1,
+        user=torch.zeros(40, dtype=torch.long),
+        labels=history("eval_label"),
         catalogue=torch.arange(KNOWN),
-        context={"history": history("eval_seq")},
+        history=history("eval_seq"),
     )
 
     rank = half_ranks(made, test, torch.device("cpu")).double() / 2
@@ -235,10 +241,10 @@ def test_the_held_loss_and_its_gradient():
     with torch.no_grad():
         for weight in made.parameters():
             weight.mul_(number("ewc_prev_scale"))
-    loss_of = held(matters, number("ewc_lambda"), made)
+    loss_of = anchored(matters, number("ewc_lambda"), made)
     made.load_state_dict(model().state_dict())
 
-    loss = loss_of(made, KNOWN, *inputs("seq"), history("label"))
+    loss = loss_of(made, KNOWN, batch())
     loss.backward()
 
     assert float(loss.detach()) == pytest.approx(number("ewc_total_loss"), abs=1e-4)

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from recretrain.backbones.mf import MF
 from recretrain.backbones.tables import DenseAdam
-from recretrain.data.stream import Questions, TestSet
+from recretrain.data.kinds import Questions, Rankings
 from recretrain.data.vocabulary import Vocabulary
-from recretrain.evaluation.evaluator import half_ranks
 from recretrain.evaluation.metrics import ndcg, recall
+from recretrain.evaluation.rankings import half_ranks
 from recretrain.methods.parts.transfer import Transfer
 from recretrain.methods.sml import FreshObjective, TransferObjective
 
@@ -84,7 +84,7 @@ def test_two_fresh_steps_follow_the_released_losses_gradients_and_weights(golden
 
     for step in (1, 2):
         adam.zero_grad()
-        loss = objective.training_step(tuple(golden[f"what_batch{step}"].T), 0)
+        loss = objective.loss(tuple(golden[f"what_batch{step}"].T))
         loss.backward()
         close(loss, golden[f"what_loss_{step}"])
         for table in TABLES:
@@ -97,15 +97,13 @@ def test_two_fresh_steps_follow_the_released_losses_gradients_and_weights(golden
 def test_the_regularisation_is_the_loss_less_l0(golden, transfer, mf):
     batch = tuple(golden["what_batch1"].T)
 
-    bare = FreshObjective(mf, rows(golden, "w"), transfer, None, reg=0.0).training_step(batch, 0)
+    bare = FreshObjective(mf, rows(golden, "w"), transfer, None, reg=0.0).loss(batch)
 
     close(bare, golden["what_l0_1"])
 
 
 def test_the_fresh_step_leaves_the_transfer_without_gradients(golden, transfer, mf):
-    loss = FreshObjective(mf, rows(golden, "w"), transfer, None, reg=0.0).training_step(
-        tuple(golden["what_batch1"].T), 0
-    )
+    loss = FreshObjective(mf, rows(golden, "w"), transfer, None, reg=0.0).loss(tuple(golden["what_batch1"].T))
     loss.backward()
 
     assert all(p.grad is None and p.requires_grad for p in transfer.parameters())
@@ -116,7 +114,7 @@ def test_a_transfer_step_follows_the_released_loss_gradients_and_weights(golden,
     adam = DenseAdam(list(transfer.parameters()), learning_rate=learning_rate, weight_decay=weight_decay)
     objective = TransferObjective(rows(golden, "w"), rows(golden, "what"), transfer, adam)
 
-    loss = objective.training_step(tuple(golden["theta_batch"].T), 0)
+    loss = objective.loss(tuple(golden["theta_batch"].T))
     loss.backward()
 
     close(loss, golden["theta_loss"])
@@ -137,7 +135,7 @@ def test_metrics_equal_the_released_ones(golden):
     mf = MF(vocabulary=Vocabulary.of(n_users=20, n_items=30), embedding_size=8, init_std=1.0)
     mf.load_state_dict({table: golden[f"eval_{table}"] for table in TABLES})
     questions = golden["eval_rows"]
-    test = TestSet(0, questions[:, 0], questions[:, 1], candidates=questions[:, 2:])
+    test = Rankings(period=0, user=questions[:, 0], labels=questions[:, 1], candidates=questions[:, 2:])
 
     rank = half_ranks(mf, test, torch.device("cpu")) / 2
 
@@ -162,6 +160,6 @@ def test_scores_by_one_product_over_all_items_and_by_gathered_rows_agree():
     torch.manual_seed(0)
     few, many = (MF(vocabulary=Vocabulary.of(n_users=5, n_items=n), embedding_size=8, init_std=1.0) for n in (40, 400))
     many.load_state_dict({"user": few.user.data, "item": torch.cat([few.item.data, torch.randn(360, 8)])})
-    questions = Questions(torch.arange(5), torch.randint(40, (5, 10)), None)
+    questions = Questions(user=torch.arange(5), candidates=torch.randint(40, (5, 10)))
 
     assert torch.allclose(few.score(questions), many.score(questions), atol=1e-5)

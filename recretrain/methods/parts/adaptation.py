@@ -1,26 +1,93 @@
-"""Local updates fit the decision layers to each user's support, all users of a batch at once and without autograd."""
+"""Local updates fit a network to each user's support, all users of a batch at once (melu.md, d)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
+import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
-from recretrain.backbones.content import ContentNet, Inputs, Layers, activations
+from recretrain.backbones.content import ContentNet, Inputs, Layers, activations, decide
+from recretrain.backbones.lengths import by_length, put_together
+from recretrain.data.kinds import Support
+from recretrain.values import AtLeast0, Positive
+
+_GROUPS = (16, 48)  # users with supports up to these lengths are computed together
 
 Weights = Mapping[str, Tensor]  # by the name of a parameter
 
 
+class LocalUpdates:
+    """Steps of gradient descent on a user's own ratings, made for an answer and never kept.
+
+    `adapts`: the layers behind the tables (MeLU) or all weights (MAML). `order`: whether the outer gradient flows
+    through the steps. `answer_steps`: steps when answering; None: as many as in training.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: AtLeast0,
+        learning_rate: Positive,
+        adapts: Literal["decisions", "all"],
+        order: Literal["first", "second"],
+        answer_steps: AtLeast0 | None,
+    ) -> None:
+        self.steps = steps
+        self.learning_rate = learning_rate
+        self.adapts = adapts
+        self.order = order
+        self.answer_steps = steps if answer_steps is None else answer_steps
+
+    def predict(self, net: ContentNet, user: Tensor, support: Support, asked: Tensor) -> Tensor:
+        """Ratings of `asked` as in training, differentiable by the weights.  # [B], [B, S], [B, n] -> [B, n]"""
+        return self._predict(net, user, support, asked, first=self.order == "first", steps=self.steps)
+
+    def answer(self, net: ContentNet, user: Tensor, support: Support, asked: Tensor) -> Tensor:
+        """Ratings of `asked`; call it without gradients.  # [B], [B, S], [B, n] -> [B, n]"""
+        return self._predict(net, user, support, asked, first=True, steps=self.answer_steps)
+
+    def _predict(
+        self, net: ContentNet, user: Tensor, support: Support, asked: Tensor, *, first: bool, steps: int
+    ) -> Tensor:
+        if steps and self.adapts == "all":
+            rate = self.learning_rate
+            return answered_by_all(net, user, support, asked, steps=steps, learning_rate=rate, first=first)
+        inputs, layers = net.inputs(user, asked), net.decision_layers()
+        if not steps:
+            return decide(inputs, layers)
+        length = (support.item >= 0).sum(1)
+        order, parts = [], []
+        for rows, _ in by_length(length, _GROUPS, support.item.shape[1]):
+            longest = max(1, int(length[rows].max()))
+            own = Support(support.item[rows, :longest], support.rating[rows, :longest])
+            local = self.adapted_layers(net, user[rows], own, layers, first=first, steps=steps)
+            order.append(rows)
+            parts.append(decide(inputs.rows(rows), local))
+        return put_together(parts, order)
+
+    def adapted_layers(
+        self, net: ContentNet, user: Tensor, support: Support, layers: Layers, *, first: bool, steps: int
+    ) -> Layers:
+        """The decision layers of each user after the steps."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not first):
+            inputs = net.inputs(user, support.item.clamp(min=0))
+            known = (support.item >= 0).float()
+            local = adapted(inputs, support.rating, known, layers, steps=steps, learning_rate=self.learning_rate)
+        return per_user(layers, local) if first else local
+
+
 def adapted(
-    inputs: Inputs, rating: Tensor, there: Tensor, layers: Layers, *, steps: int, learning_rate: float
+    inputs: Inputs, rating: Tensor, known: Tensor, layers: Layers, *, steps: int, learning_rate: float
 ) -> Layers:
-    """`layers` after `steps` of gradient descent on each user's mean squared error (MeLU, spec d).
+    """`layers` after `steps` of gradient descent on each user's mean squared error.
 
     Differentiable, so that a second-order outer gradient goes through it; call it without gradients for the first
     order and for answering.  # [B, S] rows, [B, S], [B, S] -> one of each layer for every user
     """
-    share = there / there.sum(1, keepdim=True).clamp(min=1)
+    share = known / known.sum(1, keepdim=True).clamp(min=1)
     for _ in range(steps):
         layers = [
             (weight - learning_rate * down, bias - learning_rate * aside)
@@ -53,8 +120,7 @@ def _gradients(inputs: Inputs, rating: Tensor, share: Tensor, layers: Layers) ->
 def answered_by_all(
     net: ContentNet,
     user: Tensor,
-    item: Tensor,
-    rating: Tensor,
+    support: Support,
     asked: Tensor,
     *,
     steps: int,
@@ -63,7 +129,7 @@ def answered_by_all(
 ) -> Tensor:
     """Ratings of `asked` after local steps of all weights, tables too, on each user's support (item -1: none).
 
-    `first`: no gradient flows through the steps.  # [B], [B, S], [B, S], [B, n] -> [B, n]
+    `first`: no gradient flows through the steps.  # [B], [B, S], [B, n] -> [B, n]
     """
     weights: Weights = dict(net.named_parameters())
 
@@ -82,7 +148,8 @@ def answered_by_all(
             local = {name: weight - learning_rate * step[name] for name, weight in local.items()}
         return predict(local, user, asked)
 
-    there = (item >= 0).float()
-    share = there / there.sum(1, keepdim=True).clamp(min=1)
+    item, rating = support.item, support.rating
+    known = (item >= 0).float()
+    share = known / known.sum(1, keepdim=True).clamp(min=1)
     answers: Tensor = vmap(answer)(user, item.clamp(min=0), rating, share, asked)
     return answers

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 
 class EarlyStopping:
-    """ADER, spec (f): at most `epochs`; one that does not exceed the best fails; `patience` failures in a row end."""
+    """ader.md (f): at most `epochs`; one that does not exceed the best fails; `patience` failures in a row end."""
 
     def __init__(self, *, epochs: int, patience: int) -> None:
         self.epochs = epochs

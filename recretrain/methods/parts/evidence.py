@@ -6,6 +6,7 @@ MeLU, section 3.3: per pair the norm of the gradient of the unit loss, averaged 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -38,15 +39,19 @@ def evidence(item: Tensor, norm: Tensor) -> Evidence:
 
 @torch.no_grad()
 def gradient_norms(
-    net: ContentNet, user: Tensor, item: Tensor, rating: Tensor, *, of: str, least_error: float
+    net: ContentNet,
+    user: Tensor,
+    item: Tensor,
+    rating: Tensor,
+    *,
+    of: Literal["decisions", "tensors"],
+    least_error: float,
 ) -> Tensor:
     """Norm of each pair's gradient of its loss / |loss|, as a pair's gradients are outer products.  # [N] each -> [N]
 
     `of="decisions"`: of all decision layers as one vector (the paper); `"tensors"`: the sum of the norms of all
     weights, tables too (the released code). An error counts as `least_error` at least: an exact answer has none.
     """
-    if of not in ("decisions", "tensors"):
-        raise ValueError(f"the norm of {of!r} is not known; give decisions (the paper) or tensors (the released code)")
     every = of == "tensors"
     chunks = torch.split(torch.arange(len(item), device=item.device), _CHUNK)
     return torch.cat([_norms(net, user[at], item[at], rating[at], every, least_error) for at in chunks])

@@ -1,19 +1,20 @@
-"""Exemplars are the few prefixes of the past that a method keeps; a selection says which, a quota how many of an item.
+"""Exemplars are the few prefixes of the past that a method keeps (ader.md, d).
 
-ADER, spec (d).
+A quota says how many prefixes to keep for each label, a selection which ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from recretrain.data.prefixes import Prefixes
+from recretrain.values import AtLeast1
 
 _STEPS = 1.1  # herding steps per exemplar asked for; a candidate picked again uses one up
 _FEATURES = 2**22  # features of candidates held padded at a time
@@ -26,7 +27,7 @@ class Selection(Protocol):
 
 @dataclass(frozen=True)
 class Candidates:
-    """What may become an exemplar; the dear columns are computed when a selection asks for them."""
+    """Prefixes that may become exemplars; the costly columns are computed when a selection asks for them."""
 
     prefixes: Prefixes
     features: Callable[[], Tensor]  # -> [N, d]
@@ -39,37 +40,39 @@ class Candidates:
 class Memory:
     """Exemplars as inputs and labels; nothing else of the past is kept."""
 
-    def __init__(self, *, size: int, quotas: str, selection: str, longest: int) -> None:
-        if quotas not in QUOTAS:
-            raise ValueError(f"quotas={quotas}: give {', '.join(QUOTAS)}")
-        if selection not in SELECTIONS:
-            raise ValueError(f"selection={selection}: give {', '.join(SELECTIONS)}")
-        if size < 1:
-            raise ValueError(f"a memory of {size} exemplars keeps nothing; give at least 1")
+    def __init__(
+        self,
+        *,
+        size: AtLeast1,
+        quotas: Literal["proportional", "equal"],
+        selection: Literal["herding", "random", "loss", "loss_as_released"],
+    ) -> None:
         self.size = size
         self.quotas = QUOTAS[quotas]
         self.select = SELECTIONS[selection]
-        self.longest = longest
         self.kept = Prefixes(*(torch.zeros(0, dtype=torch.long) for _ in range(4)))
 
     def __len__(self) -> int:
         return len(self.kept)
 
-    def rebuild(self, candidates: Candidates, known: int, generator: torch.Generator) -> None:
-        """Choose anew from `candidates`, the old exemplars among them, for items 0..known-1."""
+    def rebuild(self, candidates: Candidates, known: int, longest: int, generator: torch.Generator) -> None:
+        """Choose anew from `candidates`, the old exemplars among them, for items 0..known-1.
+
+        Inputs are cut to their last `longest` items.
+        """
         count = torch.bincount(candidates.prefixes.labels.cpu(), minlength=known)
         drawn = self.quotas(count, self.size, generator)
         chosen = self.select(candidates, torch.minimum(drawn, count), generator)
-        self.kept = candidates.prefixes.at(chosen.to(candidates.prefixes.stop.device)).compact(self.longest).to("cpu")
+        self.kept = candidates.prefixes.at(chosen.to(candidates.prefixes.stop.device)).compact(longest).to("cpu")
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         return {
             "items": self.kept.items.to(torch.int32),
             "length": self.kept.lengths.to(torch.int32),
             "user": self.kept.user.to(torch.int32),
         }
 
-    def load(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         size = state["length"].long().cpu() + 1
         stop = size.cumsum(0) - 1
         self.kept = Prefixes(state["items"].long().cpu(), stop + 1 - size, stop, state["user"].long().cpu())
@@ -141,7 +144,7 @@ def smallest_loss(candidates: Candidates, quota: Tensor, generator: torch.Genera
 
 
 def loss_as_released(candidates: Candidates, quota: Tensor, generator: torch.Generator) -> Tensor:
-    """One candidate of each label with a quota, at random: the released code ranks by a single number (spec i, 1)."""
+    """One candidate of each label with a quota, at random: the released code ranks by one number (ader.md, i 1)."""
     return at_random(candidates, quota.clamp(max=1), generator)
 
 

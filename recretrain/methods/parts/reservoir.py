@@ -8,15 +8,13 @@ from typing import Any
 import torch
 
 from recretrain.data.batches import permutation
-from recretrain.data.stream import Interactions
+from recretrain.data.interactions import Interactions
 
 
 class Reservoir:
     """Users and items of at most `size` rows."""
 
     def __init__(self, size: int) -> None:
-        if size < 1:
-            raise ValueError(f"a reservoir of {size} rows keeps nothing; give at least 1")
         self._size = size
         self._seen = 0
         self._rows = Interactions(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long))
@@ -47,10 +45,10 @@ class Reservoir:
         user[taken], item[taken] = rows.user[winner[taken]], rows.item[winner[taken]]
         self._rows = Interactions(user, item)
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         return {"seen": self._seen, "user": self._rows.user, "item": self._rows.item}
 
-    def load(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._seen = state["seen"]
         self._rows = Interactions(state["user"].cpu(), state["item"].cpu())
 

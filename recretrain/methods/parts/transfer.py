@@ -1,15 +1,40 @@
-"""The transfer network blends a row as it was served with the row the new data alone would make of it (SML, spec d)."""
+"""The transfer network blends a row as it was served with the row the new data alone would make of it (sml.md, d)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recretrain.values import AtLeast1, NotNegative
+
 _SLOPE = 1.702  # GELU(x) = x sigmoid(1.702 x), the released approximation
 _ROWS_AT_ONCE = 1024  # of a whole table: the activations of a chunk stay in the cache
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """The shape of a transfer network; see `Transfer`."""
+
+    filters: Sequence[AtLeast1]
+    hidden: AtLeast1
+    product: bool
+    detach_product: bool
+    epsilon: NotNegative
+
+    def made(self, embedding_size: int) -> Transfer:
+        """A network with weights of its own, for rows of this size."""
+        return Transfer(
+            embedding_size=embedding_size,
+            filters=self.filters,
+            hidden=self.hidden,
+            product=self.product,
+            detach_product=self.detach_product,
+            epsilon=self.epsilon,
+        )
 
 
 class Transfer(nn.Module):

@@ -1,0 +1,55 @@
+"""A learner is how to fit a backbone: a loss, batches and an optimiser. When to fit, and on what, a policy decides."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic
+
+from recretrain.backbones.base import Backbone
+from recretrain.data.interactions import Interactions, concatenate
+from recretrain.data.kinds import TestSet
+from recretrain.data.stream import Period
+from recretrain.methods.base import B, Fit
+from recretrain.methods.state import Stateful
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The periods that a fit learns from: the new one, alone or with all before it."""
+
+    period: Period
+    past: Sequence[Period]
+    whole: bool  # learn from the past too
+    cold: bool  # the weights were drawn anew: they have learned nothing of the past
+
+    def rows(self) -> Interactions:
+        """The rows to learn from, in order of time."""
+        return concatenate([period.train for period in self._periods()])
+
+    def questions(self) -> list[TestSet]:
+        """The same rows as questions, a test set for each period."""
+        return [period.questions for period in self._periods()]
+
+    def _periods(self) -> Sequence[Period]:
+        return [*(self.past if self.whole else ()), self.period]
+
+
+class Learner(ABC, Stateful, Generic[B]):
+    """Its state is its parts; the optimiser is one of them, and so lives from fit to fit until `renew`."""
+
+    trains: ClassVar[type[Backbone]]  # the kind of backbone that it fits
+    learns_from: ClassVar[type[TestSet] | None] = None  # the kind of questions it learns from; None: from rows
+
+    @abstractmethod
+    def fit(self, backbone: B, lesson: Lesson, fit: Fit) -> None:
+        """Fit `backbone` to the lesson. Learns nothing else."""
+
+    @abstractmethod
+    def renew(self) -> None:
+        """Forget the optimiser's moments, as before new weights."""
+
+    def meet(self, backbone: B, period: Period) -> None:
+        """Note a period that was learned in another way; by default there is nothing to note."""
+        return

@@ -1,0 +1,80 @@
+"""State is named parts: what has a state saves and loads all of it, so that no class writes its own loading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+
+@runtime_checkable
+class Part(Protocol):
+    """Anything with a state of tensors and plain builtins: a module, an optimiser, a memory, a `Stateful`."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+    def load_state_dict(self, state: Any, /) -> Any: ...
+
+
+class Stateful:
+    """Saves and loads every attribute that is a `Part`, and the plain ones that `kept` names.
+
+    A value in `kept` is a tensor, a number, text, None, or a mapping or list of these; a tensor goes back to the
+    device of the one it replaces, or stays where it was loaded.
+    """
+
+    kept: ClassVar[tuple[str, ...]] = ()
+
+    def parts(self) -> Iterator[tuple[str, Part]]:
+        """The attributes with a state of their own, by name."""
+        yield from ((name, value) for name, value in vars(self).items() if isinstance(value, Part))
+
+    def state_dict(self) -> dict[str, Any]:
+        own = {name: getattr(self, name) for name in self.kept}
+        return {**{name: part.state_dict() for name, part in self.parts()}, **own}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` gave. Raises ValueError where the names differ."""
+        parts = dict(self.parts())
+        names = {*parts, *self.kept}
+        if state.keys() != names:
+            raise ValueError(f"{type(self).__name__} has the state {sorted(names)}, not {sorted(state)}")
+        for name, value in state.items():
+            if name in parts:
+                parts[name].load_state_dict(value)
+            else:
+                setattr(self, name, _placed(value, getattr(self, name)))
+
+
+class Made(Stateful):
+    """An optimiser that is made at its first use, over the parameters it is then given, and can be begun anew."""
+
+    def __init__(self, make: Callable[[list[nn.Parameter]], Optimizer]) -> None:
+        self._make = make
+        self._optimizer: Optimizer | None = None
+        self._loaded: Mapping[str, Any] | None = None
+
+    def over(self, model: nn.Module) -> Optimizer:
+        if self._optimizer is None:
+            self._optimizer = self._make(list(model.parameters()))
+            if self._loaded is not None:
+                self._optimizer.load_state_dict(dict(self._loaded))
+        return self._optimizer
+
+    def renew(self) -> None:
+        """Forget the moments."""
+        self._optimizer = self._loaded = None
+
+    def state_dict(self) -> dict[str, Any]:
+        if self._optimizer is None:
+            return {"state": self._loaded}
+        return {"state": self._optimizer.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._loaded, self._optimizer = state["state"], None
+
+
+def _placed(value: Any, before: Any) -> Any:
+    return value.to(before.device) if isinstance(value, Tensor) and isinstance(before, Tensor) else value
