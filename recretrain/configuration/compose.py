@@ -27,11 +27,20 @@ class Paths:
 
 
 @dataclass
+class Needs:
+    """A method's wishes, set by its file; schedules and questions that have such an option follow them."""
+
+    warm_up: Any = "start"  # of the schedule: the periods that are learned at once before the first task
+    history: int | None = None  # of the questions: last items of the user, given along
+
+
+@dataclass
 class Schema:
     """Types of the top level; the groups are `_target_` nodes whose schema is the constructor they name."""
 
     seed: int = MISSING
     paths: Paths = field(default_factory=Paths)
+    needs: Needs = field(default_factory=Needs)
     schedule: Any = MISSING
     backbone: Any = MISSING
     eval: Any = MISSING

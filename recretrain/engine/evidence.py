@@ -1,20 +1,22 @@
-"""Evidence candidates of a finished run: which items a newcomer should be asked to rate first."""
+"""Evidence candidates of a finished run: which items a newcomer should be asked to rate first (melu.md, f)."""
 
 from __future__ import annotations
 
 import csv
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from recretrain.backbones.content import ContentNet
-from recretrain.configuration.build import build
-from recretrain.data.questions import supports_of
+from recretrain.data.kinds import Ratings
 from recretrain.data.stream import Stream
-from recretrain.engine.runner import Machine, build_method, load_state, open_stream
+from recretrain.engine.build import experiment
 from recretrain.engine.store import RunStore
 from recretrain.errors import ConfigError
 from recretrain.methods.parts.evidence import Evidence, evidence, gradient_norms
@@ -30,35 +32,36 @@ class Candidate:
     popularity: float
 
 
-def candidates(folder: Path, *, top: int, least_error: float, norm: str) -> list[Candidate]:
+def candidates(folder: Path, *, top: int, least_error: float, norm: Literal["decisions", "tensors"]) -> list[Candidate]:
     """The best of a MeLU run, also written to `evidence.csv` in its folder; pairs are the supports it learned from."""
-    config = _config(folder)  # before the store, which would make the folder of a misspelt name
-    store, machine, schedule = RunStore(folder), Machine.of(config), build(config.schedule, "schedule")
-    stream = open_stream(config, build(config.eval, "eval"))
-    method = build_method(config, stream, machine)
+    config, choices = _run(folder)  # before the store, which would make the folder of a misspelt name
+    store, asked = RunStore(folder), experiment(config, choices=choices, overrides=[])
+    method, device = asked.method(), asked.machine.device
     if not isinstance(method.backbone, ContentNet):
         raise ConfigError(f"{folder} is a run of {type(method).__name__}; evidence candidates are MeLU's")
     last = store.done() - 1
     if last < 0:
         raise ConfigError(f"{folder} has no finished task; repeat its command first")
-    load_state(method, store.state(last, machine.device))
-    learned = schedule.tasks(stream, lambda what, rows: None)[last]().period
-    pairs = supports_of(learned.own["arrivals"]).to(machine.device)
-    norms = gradient_norms(
-        method.backbone, pairs.user, pairs.item, pairs.other["rating"], of=norm, least_error=least_error
-    )
-    found = _named(stream, evidence(pairs.item.cpu(), norms.cpu()), top)
+    method.load_state_dict(store.state(last, device))
+    learned = asked.schedule.tasks(asked.stream, lambda what, rows: None)[last]().period.questions
+    assert isinstance(learned, Ratings)
+    pairs = learned.given().to(device)
+    rating = pairs.other["rating"]
+    norms = gradient_norms(method.backbone, pairs.user, pairs.item, rating, of=norm, least_error=least_error)
+    found = _named(asked.stream, evidence(pairs.item.cpu(), norms.cpu()), top)
     _write(folder / "evidence.csv", found)
     return found
 
 
-def _config(folder: Path) -> DictConfig:
-    file = folder / "config.yaml"
-    if not file.is_file():
-        raise ConfigError(f"{folder} is no run folder (it has no config.yaml); name one below outputs/")
+def _run(folder: Path) -> tuple[DictConfig, dict[str, str]]:
+    """The configuration of a run folder, and the option chosen in each group."""
+    file, card = folder / "config.yaml", folder / "run.json"
+    if not file.is_file() or not card.is_file():
+        raise ConfigError(f"{folder} is no run folder (it has no config.yaml and run.json); name one below outputs/")
     config = OmegaConf.load(file)
     assert isinstance(config, DictConfig)
-    return config
+    facts = json.loads(card.read_text())
+    return config, {group: str(facts[group]) for group in ("method", "data", "backbone", "schedule", "eval")}
 
 
 def _named(stream: Stream, found: Evidence, top: int) -> list[Candidate]:
@@ -82,7 +85,7 @@ def _numbers(values: Tensor) -> list[float]:
     return [float(value) for value in values.double()]
 
 
-def _write(file: Path, found: list[Candidate]) -> None:
+def _write(file: Path, found: Sequence[Candidate]) -> None:
     with file.open("w", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(Candidate.__dataclass_fields__)

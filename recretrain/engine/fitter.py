@@ -4,50 +4,52 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import SingleDeviceStrategy
-from torch import Tensor
-from torch.optim import Optimizer
 
+from recretrain.backbones.base import Backbone
 from recretrain.data.batches import Epoch
-
-_BUNDLE = 16  # batches to one step of Lightning, whose own work on a step can cost as much as a batch
-_PLAIN = {"training_step", "configure_optimizers", "forward"}  # all that a plain objective defines of a LightningModule
+from recretrain.engine.pretrained import Pretrained
+from recretrain.methods.objective import Objective
 
 
 class Fitter:
-    """One task's `Fit` (see methods.base): where, and with which random numbers."""
+    """One task's `Fit` (methods/base.py): where, and with which random numbers."""
 
-    def __init__(self, device: torch.device, generator: torch.Generator, precision: str) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        generator: torch.Generator,
+        precision: str,
+        pretrained: Pretrained | None = None,
+    ) -> None:
+        """Without `pretrained` nothing is shared between runs."""
         self.device = device
         self.generator = generator
         self._precision = precision
+        self._pretrained = pretrained
         logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
     def __call__(self, objective: pl.LightningModule, data: Epoch, *, epochs: int) -> None:
         if epochs < 1:
-            return
+            raise ValueError(f"{type(objective).__name__}: a fit of {epochs} epochs learns nothing")
+        given: Any = Bundles(data, objective.bundle) if isinstance(objective, Objective) else data
         with warnings.catch_warnings():
             # tables of the data's shape, whole-batch iterables: none of Lightning's advice on loaders applies
             warnings.filterwarnings("ignore", module="pytorch_lightning")
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-            trainer = self._trainer(epochs)
-            optimizer = objective.configure_optimizers() if self._is_plain(objective) else None
-            if isinstance(optimizer, Optimizer):
-                trainer.fit(_Bundled(objective, optimizer), train_dataloaders=_Bundles(data))
-            else:
-                trainer.fit(objective, train_dataloaders=data)
+            self._trainer(epochs).fit(objective, train_dataloaders=given)
 
-    def _is_plain(self, objective: pl.LightningModule) -> bool:
-        """Whether Lightning has nothing to do between two batches: no hook, no scaled gradients."""
-        classes = type(objective).__mro__
-        own = {name for each in classes[: classes.index(pl.LightningModule)] for name in vars(each)}
-        own &= {name for name in dir(pl.LightningModule) if not name.startswith("_")}
-        return self._precision == "32-true" and objective.automatic_optimization and own <= _PLAIN
+    def once(self, name: str, backbone: Backbone, train: Callable[[], None]) -> None:
+        if self._pretrained is None:
+            train()
+        else:
+            self._pretrained.once(name, backbone, self.generator, train)
 
     def _trainer(self, epochs: int) -> pl.Trainer:
         return pl.Trainer(
@@ -65,42 +67,19 @@ class Fitter:
         )
 
 
-class _Bundled(pl.LightningModule):
-    """The steps of an objective, as Lightning would take them one by one."""
-
-    def __init__(self, objective: pl.LightningModule, optimizer: Optimizer) -> None:
-        super().__init__()
-        self.automatic_optimization = False
-        self._objective = objective
-        self._optimizer = optimizer
-        objective.log = self.log  # type: ignore[method-assign]  # it is this module that Lightning lets log
-
-    def training_step(self, bundle: tuple[tuple[Tensor, ...], ...], index: int) -> None:
-        for place, batch in enumerate(bundle, start=index * _BUNDLE):
-            output = self._objective.training_step(batch, place)
-            loss = output["loss"] if isinstance(output, Mapping) else output
-            if loss is None:  # to Lightning: no step for this batch
-                continue
-            self._optimizer.zero_grad()
-            loss.backward()
-            self._optimizer.step()
-
-    def configure_optimizers(self) -> Optimizer:
-        return self._optimizer
-
-
-class _Bundles:
+class Bundles:
     """An epoch of batches, some at a time."""
 
-    def __init__(self, batches: Epoch) -> None:
+    def __init__(self, batches: Epoch, size: int) -> None:
         self._batches = batches
+        self._size = size
 
     def __len__(self) -> int:
-        return -(-len(self._batches) // _BUNDLE)
+        return -(-len(self._batches) // self._size)
 
-    def __iter__(self) -> Iterator[tuple[tuple[Tensor, ...], ...]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         batches = iter(self._batches)
-        return iter(lambda: tuple(islice(batches, _BUNDLE)), ())
+        return iter(lambda: tuple(islice(batches, self._size)), ())
 
 
 class _StayOnDevice(SingleDeviceStrategy):

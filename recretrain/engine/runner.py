@@ -1,51 +1,47 @@
-"""The loop, whole: learn a period, answer the next one's questions, commit; what is done is never done again."""
+"""The loop, whole: learn a period, answer its questions, commit; what is done is never done again."""
 
 from __future__ import annotations
 
 import logging
-import os
 import platform
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
-import numpy.typing as npt
 import torch
-from hydra.utils import get_class, instantiate
-from omegaconf import DictConfig, OmegaConf
-from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
+from omegaconf import DictConfig
 
-from recretrain.configuration.build import build
-from recretrain.configuration.compose import digest, run_folder
-from recretrain.data.schedule import Schedule, Task
-from recretrain.data.stream import Stream
+from recretrain.data.schedule import Task
+from recretrain.engine.build import Experiment, experiment
 from recretrain.engine.costs import Meter
 from recretrain.engine.fitter import Fitter
-from recretrain.engine.seeds import BUILD, seed_task
-from recretrain.engine.store import Costs, RunStore
-from recretrain.errors import ConfigError
-from recretrain.evaluation.evaluator import Evaluator, Row
+from recretrain.engine.pretrained import Pretrained, code_of
+from recretrain.engine.progress import Progress
+from recretrain.engine.seeds import seed_task
+from recretrain.engine.store import RunStore
+from recretrain.errors import ConfigError, Mistake
+from recretrain.evaluation.base import Answer, Evaluator
 from recretrain.methods.base import RetrainMethod
-from recretrain.preparation.prepare import prepare
+from recretrain.records import FORMAT, Costs, RunCard
 
 log = logging.getLogger("recretrain")
 
-_OUTSIDE_LABEL = ("data=", "method=", "seed=", "paths.", "trainer.", "trainer=", "hydra", "logger")
-_VERSIONS = ("recretrain", "torch", "pytorch-lightning", "numpy", "hydra-core")
+_PACKAGES = ("recretrain", "torch", "pytorch-lightning", "numpy", "hydra-core")
 
 
-def run(config: DictConfig, *, choices: Mapping[str, str], overrides: Sequence[str]) -> Path:
-    """Do what is missing of the run that `config` describes; returns its folder."""
-    store = RunStore(run_folder(config, choices))
+def run(config: DictConfig, *, choices: Mapping[str, str], overrides: Sequence[str], jobs: int = 1) -> Path:
+    """Do what is missing of the run that `config` describes; returns its folder.
+
+    `jobs`: how many runs share this machine's cores.
+    """
+    asked = experiment(config, choices=choices, overrides=overrides)
+    store = RunStore(asked.names.folder)
     with store.locked():
         try:
-            _run(config, choices, overrides, store)
+            _run(asked, store, jobs)
         except BaseException:
             store.write_text("error.txt", traceback.format_exc())
             raise
@@ -53,197 +49,108 @@ def run(config: DictConfig, *, choices: Mapping[str, str], overrides: Sequence[s
     return store.folder
 
 
-def _run(config: DictConfig, choices: Mapping[str, str], overrides: Sequence[str], store: RunStore) -> None:
-    machine = Machine.of(config)
-    schedule: Schedule = build(config.schedule, "schedule")
-    evaluator: Evaluator = build(config.eval, "eval")
-    stream = open_stream(config, evaluator)
-    card = _card(config, choices, overrides, machine, stream, schedule)
+def _run(asked: Experiment, store: RunStore, jobs: int) -> None:
+    threads = asked.machine.threads(jobs)
+    torch.set_num_threads(threads)
+    card = card_of(asked, threads)
     _check_same_data(store, card)
-    store.write_text("config.yaml", OmegaConf.to_yaml(config, resolve=True))
+    store.write_text("config.yaml", asked.names.text)
     store.write_json("run.json", card)
     if store.done() >= card["tasks"]:
         log.info("%s: all %d tasks are done", store.folder, card["tasks"])
         return
-    method = build_method(config, stream, machine)
-    loop(method, schedule, stream, evaluator, store, machine, Progress(config, card))
+    synthetic = " (synthetic)" if asked.stream.synthetic else ""
+    # bars of parallel jobs would overwrite each other; their lines do not
+    bar = asked.machine.progress and jobs == 1
+    progress = Progress(f"{card['method']} on {card['data']}{synthetic}", bar=bar, logger=asked.logger)
+    loop(asked, store, progress, threads)
 
 
-def loop(
-    method: RetrainMethod,
-    schedule: Schedule,
-    stream: Stream,
-    evaluator: Evaluator,
-    store: RunStore,
-    machine: Machine,
-    progress: Progress,
-) -> None:
+def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int) -> None:
     """Tasks from the first unfinished one to the last."""
+    method, device, seed = asked.method(), asked.machine.device, asked.names.seed
     meters: list[Meter] = []
-    makers = schedule.tasks(stream, lambda what, rows: meters[-1].on_read(what, rows))
+    makers = asked.schedule.tasks(asked.stream, lambda what, rows: meters[-1].on_read(what, rows))
     done = store.done()
     if done:
-        load_state(method, store.state(done - 1, machine.device))
+        method.load_state_dict(store.state(done - 1, device))
     for index, make_task in progress.over(list(enumerate(makers))[done:], len(makers)):
-        generator = seed_task(machine.seed, index, machine.device)
-        meters.append(Meter(machine.device))
+        meters.append(meter := Meter(device))
+        generator = seed_task(seed, index, device)
         task = make_task()
-        method.update(task, Fitter(machine.device, generator, machine.precision))
-        meters[-1].stop()
-        rows, ranks = answer(method, task, evaluator, machine.device)
-        store.commit(_costs(index, meters[-1], method), rows, ranks, state_of(method))
-        progress.tell(task, rows, meters[-1])
+        shared = Pretrained(asked.pretrained, _identity(asked, task, threads), asked.settings.method, meter)
+        method.update(task, Fitter(device, generator, asked.machine.precision, shared))
+        meter.stop()
+        check_finite(method, task)
+        answer = answered(method, task, asked.evaluator, device)
+        store.commit(_costs(index, meter, method), answer.rows, answer.kept, method.state_dict())
+        progress.finished(task, answer.rows, meter)
 
 
-def answer(
-    method: RetrainMethod, task: Task, evaluator: Evaluator, device: torch.device
-) -> tuple[list[Row], dict[str, npt.NDArray[Any]]]:
-    """Figures and ranks of a task's tests; the method's random state does not depend on it."""
-    rows: list[Row] = []
-    ranks: dict[str, npt.NDArray[Any]] = {}
+def answered(method: RetrainMethod[Any], task: Task, evaluator: Evaluator, device: torch.device) -> Answer:
+    """Figures and answers of a task's tests; the method's random state does not depend on them."""
+    found = Answer([], {})
     for name, test in task.tests().items():
-        figures, kept = evaluator.answer(method, task.index, name, test, device)
-        rows.extend(figures)
-        ranks.update(kept)
-    return rows, ranks
+        answer = evaluator.answer(method, task.index, name, test, device)
+        found.rows.extend(answer.rows)
+        found.kept.update(answer.kept)
+    return found
 
 
-def state_of(method: RetrainMethod) -> dict[str, Any]:
-    return {"backbone": method.backbone.state_dict(), "method": method.extra_state()}
-
-
-def load_state(method: RetrainMethod, state: Mapping[str, Any]) -> None:
-    method.backbone.load_state_dict(state["backbone"])
-    method.load_extra_state(state["method"])
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a run happens; nothing of it is part of the run's digest but the seed."""
-
-    device: torch.device
-    threads: int
-    precision: str
-    seed: int
-
-    @classmethod
-    def of(cls, config: DictConfig) -> Machine:
-        device = _device(config.trainer.device)
-        threads = config.trainer.threads or max(1, (os.cpu_count() or 1) // int(os.environ.get("RECRETRAIN_JOBS", "1")))
-        torch.set_num_threads(threads)
-        return cls(device, threads, str(config.trainer.get("precision", "32-true")), config.seed)
-
-
-class Progress:
-    """A bar over the tasks and one line for each."""
-
-    def __init__(self, config: DictConfig, card: Mapping[str, Any]) -> None:
-        # bars of parallel jobs would overwrite each other; their lines do not
-        self._shown = bool(config.trainer.progress) and os.environ.get("RECRETRAIN_JOBS", "1") == "1"
-        self._title = f"{card['method']} on {card['data']}" + (
-            " (synthetic)" if card["data_source"] == "synthetic" else ""
-        )
-        self._logger = instantiate(config.logger) if config.logger else None
-
-    def over(self, tasks: list[tuple[int, Callable[[], Task]]], total: int) -> Any:
-        with ExitStack() as stack:
-            if self._shown:
-                stack.enter_context(logging_redirect_tqdm())
-            bar = tqdm(
-                tasks, desc=self._title, initial=total - len(tasks), total=total, unit="task", disable=not self._shown
+def check_finite(method: RetrainMethod[Any], task: Task) -> None:
+    """Raise Mistake for weights that are no numbers: they answer nothing, and the next period could not go on."""
+    for name, weight in method.backbone.state_dict().items():
+        if weight.is_floating_point() and not bool(torch.isfinite(weight).all()):
+            raise Mistake(
+                f"the weights ({name}) are not finite after period {task.period.name}; lower the learning rate or "
+                "raise the regularisation of the method"
             )
-            yield from bar
-
-    def tell(self, task: Task, rows: list[Row], meter: Meter) -> None:
-        log.info(
-            "%s · learned period %s · %s · %.1f s, %d rows read",
-            *(self._title, task.period.name, _summary(rows), meter.wall_seconds, meter.rows_read),
-        )
-        if self._logger is not None and rows:
-            figures = {f"{row.test}/{row.group}/{row.metric}@{row.k}": row.value for row in rows}
-            self._logger.log_metrics(figures, step=rows[0].period)
-            self._logger.save()
 
 
-def _summary(rows: list[Row]) -> str:
-    if not rows:
-        return "no questions"
-    figures = [row for row in rows if row.group == "all"]
-    longest = max(row.k for row in figures)
-    shown = ", ".join(f"{row.metric}@{row.k} {row.value:.4f}" for row in figures if row.k == longest)
-    return f"answered {rows[0].period} ({rows[0].test}, n={figures[0].n}): {shown}"
-
-
-def open_stream(config: DictConfig, evaluator: Evaluator) -> Stream:
-    """Prepare what is missing, and open it."""
-    source = build(config.data, "data")
-    folder = prepare(source, data_root=Path(config.paths.data), cache=Path(config.paths.cache))
-    return Stream(folder, evaluator.asked)
-
-
-def build_method(config: DictConfig, stream: Stream, machine: Machine) -> RetrainMethod:
-    """Backbone and method with their first weights, on the machine's device."""
-    seed_task(machine.seed, BUILD, machine.device)
-    backbone = build(config.backbone, "backbone", **given(stream)).to(machine.device)
-    _check_backbone(config, backbone)
-    method = build(config.method, "method", backbone=backbone)
-    if not isinstance(method, RetrainMethod):
-        raise ConfigError(f"method._target_={config.method._target_} is not a RetrainMethod; derive it from that class")
-    return method
-
-
-def given(stream: Stream) -> dict[str, Any]:
-    """The arguments of a backbone's constructor that conf/ does not have."""
-    return {"vocabulary": stream.vocabulary}
-
-
-def _check_backbone(config: DictConfig, backbone: Any) -> None:
-    """A method says by the type of its `backbone` which ones it can train."""
-    target: Any = get_class(config.method._target_)
-    wanted = get_type_hints(target.__init__).get("backbone", object)
-    if not isinstance(backbone, wanted):
-        raise ConfigError(
-            f"{target.__name__} trains a backbone of kind {wanted.__name__}, not {type(backbone).__name__}; "
-            "leave `backbone=` out or give another"
-        )
-
-
-def _card(
-    config: DictConfig,
-    choices: Mapping[str, str],
-    overrides: Sequence[str],
-    machine: Machine,
-    stream: Stream,
-    schedule: Schedule,
-) -> dict[str, Any]:
-    roles = schedule.roles(stream)
+def card_of(asked: Experiment, threads: int) -> RunCard:
+    names, stream = asked.names, asked.stream
+    roles = asked.schedule.roles(stream)
+    data = names.choices["data"]
     return {
-        "format": 1,
-        "method": choices["method"],
-        "data": stream.name if choices["data"] == "table" else choices["data"],
-        "backbone": choices["backbone"],
-        "schedule": choices["schedule"],
-        "eval": choices["eval"],
-        "seed": config.seed,
-        "digest": digest(config),
-        "variant": digest(config, with_seed=False),
-        "overrides": [word for word in overrides if not word.lstrip("+~").startswith(_OUTSIDE_LABEL)],
+        "format": FORMAT,
+        "method": names.choices["method"],
+        "data": stream.name if data == "table" else data,
+        "backbone": names.choices["backbone"],
+        "schedule": names.choices["schedule"],
+        "eval": names.choices["eval"],
+        "seed": names.seed,
+        "digest": names.digest,
+        "variant": names.variant,
+        "overrides": list(names.overrides),
         "data_source": "synthetic" if stream.synthetic else "raw",
         "data_digest": stream.card["digest"],
-        "tasks": len(schedule.tasks(stream, lambda what, rows: None)),
+        "tasks": len(asked.schedule.tasks(stream, lambda what, rows: None)),
         "choosing": list(roles["choosing"]),
         "tested": list(roles["test"]),
-        "versions": {
-            name: version(name) for name in ("recretrain", "torch", "pytorch-lightning", "numpy", "hydra-core")
-        }
-        | {"python": platform.python_version()},
-        "device": str(machine.device),
-        "threads": machine.threads,
+        "asked": asked.evaluator.questions.card(),
+        "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "device": str(asked.machine.device),
+        "threads": threads,
+        "precision": asked.machine.precision,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def _check_same_data(store: RunStore, card: Mapping[str, Any]) -> None:
+def _identity(asked: Experiment, task: Task, threads: int) -> dict[str, Any]:
+    """All that decides pre-trained weights but the learner: see `Pretrained`."""
+    machine = asked.machine
+    return {
+        "data": asked.stream.card["digest"],
+        "period": [task.index, task.period.index, task.period.name],
+        "asked": asked.settings.questions,
+        "backbone": [asked.settings.backbone, code_of(asked.settings.backbone)],
+        "seed": asked.names.seed,
+        "machine": [machine.device.type, machine.precision, threads],
+        "versions": {name: version(name) for name in ("recretrain", "torch")},
+    }
+
+
+def _check_same_data(store: RunStore, card: RunCard) -> None:
     before = store.read_json("run.json")
     if before is None or not store.done():
         return
@@ -254,7 +161,7 @@ def _check_same_data(store: RunStore, card: Mapping[str, Any]) -> None:
         )
 
 
-def _costs(index: int, meter: Meter, method: RetrainMethod) -> Costs:
+def _costs(index: int, meter: Meter, method: RetrainMethod[Any]) -> Costs:
     return Costs(
         task=index,
         wall_seconds=round(meter.wall_seconds, 3),
@@ -264,14 +171,3 @@ def _costs(index: int, meter: Meter, method: RetrainMethod) -> Costs:
         trained_parameters=method.trained_parameters(),
         state_bytes=0,  # known once it is written
     )
-
-
-def _device(name: str) -> torch.device:
-    """The torch device of trainer.device; a GPU with its index, without which Lightning refuses it."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"trainer.device={name}: give auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("trainer.device=cuda, but torch sees no CUDA device; use trainer.device=auto or cpu")
-    if name == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", torch.cuda.current_device())

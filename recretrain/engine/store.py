@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from recretrain.errors import ConfigError
-from recretrain.evaluation.evaluator import Row
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What one task took: its update, not its evaluation (peak memory: of both)."""
-
-    task: int
-    wall_seconds: float
-    cpu_seconds: float
-    peak_memory_mb: float
-    rows_read: int  # distinct rows of the stream the update looked at
-    trained_parameters: int
-    state_bytes: int
+from recretrain.records import Costs, Row
 
 
 class RunStore:
@@ -73,7 +60,7 @@ class RunStore:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
         torch.save(dict(state), aside / "state.pt")
-        costs = Costs(**{**_as_dict(costs), "state_bytes": (aside / "state.pt").stat().st_size})
+        costs = replace(costs, state_bytes=(aside / "state.pt").stat().st_size)
         _write_csv(aside / "rows.csv", Row, rows)
         _write_csv(aside / "costs.csv", Costs, [costs])
         np.savez_compressed(aside / "ranks.npz", **ranks)  # type: ignore[arg-type]
@@ -102,10 +89,6 @@ class RunStore:
     def read_json(self, name: str) -> dict[str, Any] | None:
         path = self.folder / name
         return json.loads(path.read_text()) if path.exists() else None
-
-
-def _as_dict(costs: Costs) -> dict[str, Any]:
-    return {f.name: getattr(costs, f.name) for f in fields(costs)}
 
 
 def _write_csv(path: Path, kind: type[Any], records: Iterable[Any]) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from streams import tasteful_slices
 
 from recretrain.configuration.compose import compose
 from recretrain.engine import runner
+from recretrain.engine.build import Experiment
 from recretrain.errors import ConfigError
+from recretrain.testing.streams import tasteful_slices
 
 SMALL = [
     "data=table",
@@ -23,11 +24,11 @@ SMALL = [
     "schedule.start=2",
     "schedule.first_test=4",
     "schedule.choosing=1",
-    "eval.candidates=10",
+    "eval.questions.candidates=10",
     "trainer.progress=false",
     "trainer.threads=1",
 ]
-SML = ["method=sml", "method.loops=2", "backbone.embedding_size=8", "method.transfer_hidden=16"]
+SML = ["method=sml", "method.loops=2", "backbone.embedding_size=8", "method.transfer.network.hidden=16"]
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_the_second_call_trains_nothing(clicks, tmp_path, monkeypatch):
     words = overrides(clicks, tmp_path / "out")
     folder = run(*words)
     before = times_written(folder)
-    monkeypatch.setattr(runner, "build_method", lambda *_: pytest.fail("a finished run built its method again"))
+    monkeypatch.setattr(Experiment, "method", lambda *_: pytest.fail("a finished run built its method again"))
 
     assert run(*words) == folder
     assert times_written(folder) == before
@@ -81,17 +82,17 @@ def test_the_second_call_trains_nothing(clicks, tmp_path, monkeypatch):
 
 def test_a_run_that_failed_goes_on_and_gives_what_an_unbroken_one_gives(clicks, tmp_path, monkeypatch):
     unbroken = run(*overrides(clicks, tmp_path / "unbroken"))
-    learn, calls = runner.answer, []
+    answered, calls = runner.answered, []
 
     def failing(*args):
         calls.append(1)
         if len(calls) == 4:
             raise RuntimeError("the power went")
-        return learn(*args)
+        return answered(*args)
 
     words = overrides(clicks, tmp_path / "broken")
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "answer", failing)
+        patch.setattr(runner, "answered", failing)
         with pytest.raises(RuntimeError):
             run(*words)
     broken = next((tmp_path / "broken").glob("*/*/*"))
@@ -141,12 +142,15 @@ def test_seeds_differ_in_weights_but_not_in_questions(clicks, tmp_path):
     assert len(list((clicks.parent / "cache").glob("*/candidates-*"))) == 1
 
 
-def test_a_value_that_a_constructor_refuses_is_told_plainly(clicks, tmp_path):
-    with pytest.raises(ConfigError, match=r"^method.adam=some: give persistent or per_period"):
-        run(*overrides(clicks, tmp_path / "out", "method.adam=some"))
+def test_a_value_that_a_constructor_refuses_is_shown_plainly(clicks, tmp_path):
+    with pytest.raises(ConfigError, match=r"^eval\.questions\.catalogue=sampled needs eval\.questions\.candidates"):
+        run(*overrides(clicks, tmp_path / "out", "eval.questions.candidates=null"))
+    with pytest.raises(ConfigError, match=r"^the warm-up block of 5 periods must hold at least one and end"):
+        run(*overrides(clicks, tmp_path / "out", "schedule.start=5"))
+    assert not (tmp_path / "out").exists()
 
 
-def test_a_backbone_that_a_method_cannot_train_is_told_plainly(clicks, tmp_path):
+def test_a_backbone_that_a_method_cannot_train_is_named_plainly(clicks, tmp_path):
     words = [
         word for word in overrides(clicks, tmp_path / "out", "backbone=item_scores") if "embedding_size" not in word
     ]
@@ -155,22 +159,38 @@ def test_a_backbone_that_a_method_cannot_train_is_told_plainly(clicks, tmp_path)
         run(*words)
 
 
-def test_a_device_that_is_not_there_is_told_plainly(clicks, tmp_path):
-    with pytest.raises(ConfigError, match=r"trainer\.device=tpu: give auto, cpu or cuda"):
-        run(*overrides(clicks, tmp_path / "out", "trainer.device=tpu"))
+def test_a_device_that_is_not_there_is_named_plainly(clicks, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+    with pytest.raises(ConfigError, match=r"trainer\.device=cuda, but torch sees no CUDA device; use trainer\.device="):
+        run(*overrides(clicks, tmp_path / "out", "trainer.device=cuda"))
+
+
+class Nothing:
+    """A class that is no method."""
+
+    def __init__(self, *, backbone: object) -> None:
+        pass
 
 
 def test_a_method_that_is_none_is_refused(clicks, tmp_path):
     words = overrides(clicks, tmp_path / "out")
     config, choices = compose(words)
-    config.method = {"_target_": "recretrain.methods.parts.reservoir.Reservoir", "size": 1}
+    config.method = {"_target_": f"{__name__}.Nothing"}
 
-    with pytest.raises((ConfigError, TypeError), match=r"method"):
+    with pytest.raises(
+        ConfigError, match=r"method\._target_=.*Nothing is not a RetrainMethod; derive it from that class"
+    ):
         runner.run(config, choices=choices, overrides=words)
 
 
 def test_fine_tune_reads_today_alone_and_full_retrain_everything(clicks, tmp_path):
-    quick = ["method.pretraining.epochs=1", "method.epochs=1", "backbone.embedding_size=8", "schedule.warm_up=start"]
+    quick = [
+        "method.pretraining.epochs=1",
+        "method.learner.epochs=1",
+        "backbone.embedding_size=8",
+        "schedule.warm_up=start",
+    ]
     read = {}
     for method in ("fine_tune", "full_retrain"):
         places = [f"data.path={clicks}", f"paths.outputs={tmp_path / 'out'}", f"paths.cache={clicks.parent / 'cache'}"]
@@ -202,11 +222,11 @@ def test_a_killed_process_goes_on_bit_for_bit(clicks, tmp_path):
 
 
 def test_the_whole_catalogue_can_be_ranked(clicks, tmp_path):
-    words = overrides(clicks, tmp_path / "out", "eval=full", "eval.candidates=10", "method=popularity")
+    words = overrides(clicks, tmp_path / "out", "eval=full", "method=popularity")
     folder = run(*[word for word in words if not word.startswith(("method.", "method=sml", "backbone."))])
 
     with np.load(folder / "tasks" / "4" / "ranks.npz") as ranks:
-        half = ranks["6"]
+        half = ranks["6_test"]
 
     assert half.max() > 2 * 10  # beyond what ten candidates could give
     assert half.max() < 2 * 60

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from recretrain.engine.store import Costs, RunStore
+from recretrain.engine.store import RunStore
 from recretrain.errors import ConfigError
-from recretrain.evaluation.evaluator import Row
+from recretrain.records import Costs, Row
 
 
 def commit(store: RunStore, index: int) -> None:
     costs = Costs(index, 1.0, 0.5, 100.0, 30, 10, 0)
     rows = [Row(index, 5, "test", "all", "recall", 20, 0.25, 30)]
-    store.commit(costs, rows, {"5": np.arange(3, dtype=np.int32)}, {"table": torch.full((2,), float(index))})
+    store.commit(costs, rows, {"5_test": np.arange(3, dtype=np.int32)}, {"table": torch.full((2,), float(index))})
 
 
 def test_a_committed_task_has_all_its_files(tmp_path):
@@ -28,7 +28,7 @@ def test_a_committed_task_has_all_its_files(tmp_path):
     ]
     size = (folder / "state.pt").stat().st_size
     assert (folder / "costs.csv").read_text().splitlines()[1] == f"0,1.0,0.5,100.0,30,10,{size}"
-    assert np.load(folder / "ranks.npz")["5"].tolist() == [0, 1, 2]
+    assert np.load(folder / "ranks.npz")["5_test"].tolist() == [0, 1, 2]
 
 
 def test_only_the_newest_state_is_kept(tmp_path):

@@ -1,0 +1,167 @@
+"""From a configuration to an experiment: everything is built here once, and no configuration passes this door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_type_hints
+
+import torch
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from recretrain.backbones.base import Backbone
+from recretrain.configuration.build import build
+from recretrain.configuration.compose import digest, run_folder
+from recretrain.data.kinds import TestSet
+from recretrain.data.schedule import Schedule
+from recretrain.data.stream import Stream
+from recretrain.engine.machine import Machine
+from recretrain.engine.seeds import BUILD, seed_task
+from recretrain.errors import ConfigError
+from recretrain.evaluation.base import Evaluator
+from recretrain.methods.base import RetrainMethod
+from recretrain.preparation.prepare import prepare
+from recretrain.records import OUTSIDE_DIGEST
+
+_OUTSIDE_LABEL = ("data=", "method=", "seed=", "trainer=", *OUTSIDE_DIGEST)
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a run is called and known by."""
+
+    folder: Path
+    choices: Mapping[str, str]  # the option of each group: method, data, backbone, schedule, eval
+    overrides: Sequence[str]  # of the command line, without those that the other names tell
+    seed: int
+    digest: str
+    variant: str  # the digest without the seed
+    text: str  # the whole configuration, resolved
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The nodes that a method is built of, and of the questions that it may learn from."""
+
+    backbone: Mapping[str, Any]
+    method: Mapping[str, Any]
+    questions: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A run, ready to be done."""
+
+    names: Names
+    machine: Machine
+    schedule: Schedule
+    evaluator: Evaluator
+    stream: Stream
+    settings: Settings
+    pretrained: Path  # where runs share pre-trained weights
+    logger: Any  # of Lightning, or None
+
+    def method(self) -> RetrainMethod[Any]:
+        """Backbone and method with their first weights, on the machine's device."""
+        return method_of(self.settings, self.stream, self.names.seed, self.machine.device)
+
+
+def experiment(config: DictConfig, *, choices: Mapping[str, str], overrides: Sequence[str]) -> Experiment:
+    """Build all but the method, and prepare the data if they are not yet.
+
+    Raises ConfigError where the method cannot answer the questions that `eval` asks, before anything is prepared.
+    """
+    names = Names(
+        folder=run_folder(config, choices),
+        choices=choices,
+        overrides=[word for word in overrides if not word.lstrip("+~").startswith(_OUTSIDE_LABEL)],
+        seed=config.seed,
+        digest=digest(config),
+        variant=digest(config, with_seed=False),
+        text=OmegaConf.to_yaml(config, resolve=True),
+    )
+    machine: Machine = build(config.trainer, "trainer")
+    schedule: Schedule = build(config.schedule, "schedule")
+    evaluator: Evaluator = build(config.eval, "eval")
+    settings = Settings(plain(config.backbone), plain(config.method), plain(config.eval.questions))
+    check_kinds(settings, evaluator, choices)
+    source = build(config.data, "data")
+    folder = prepare(source, data_root=Path(config.paths.data), cache=Path(config.paths.cache))
+    return Experiment(
+        names=names,
+        machine=machine,
+        schedule=schedule,
+        evaluator=evaluator,
+        stream=Stream(folder, evaluator.questions),
+        settings=settings,
+        pretrained=Path(config.paths.outputs) / ".pretrained",
+        logger=instantiate(config.logger) if config.logger else None,
+    )
+
+
+def method_of(settings: Settings, stream: Stream, seed: int, device: torch.device) -> RetrainMethod[Any]:
+    """Backbone and method of a stream, drawn by the seed, on the device."""
+    seed_task(seed, BUILD, device)
+    backbone = build(settings.backbone, "backbone", vocabulary=stream.vocabulary).to(device)
+    _check_backbone(settings, backbone)
+    method = build(settings.method, "method", backbone=backbone)
+    if not isinstance(method, RetrainMethod):
+        raise ConfigError(
+            f"method._target_={settings.method['_target_']} is not a RetrainMethod; derive it from that class"
+        )
+    return method
+
+
+def check_kinds(settings: Settings, evaluator: Evaluator, choices: Mapping[str, str]) -> None:
+    """The method, its learners and its backbone say by `answers` and `learns_from` which questions they are for."""
+    asked = evaluator.questions.kind
+    for kind, owner in _declared(settings):
+        if not issubclass(asked, kind):
+            raise ConfigError(
+                f"method={choices.get('method')} cannot answer eval={choices.get('eval')} on "
+                f"data={choices.get('data')}: {owner.__name__} is for {kind.words}, and {asked.words} "
+                "are asked; choose another eval, or a method for such data (`recretrain list methods`)"
+            )
+
+
+def kinds_of(settings: Settings) -> list[type[TestSet]]:
+    """All kinds that questions must be of, for these settings to be asked them."""
+    return [kind for kind, _ in _declared(settings)]
+
+
+def _declared(settings: Settings) -> Iterator[tuple[type[TestSet], type]]:
+    """The kinds that classes named in the settings declare, with the class."""
+    for node in (settings.method, settings.backbone):
+        for target in _targets(node):
+            for role in ("answers", "learns_from"):
+                kind = getattr(target, role, None)
+                if isinstance(kind, type) and issubclass(kind, TestSet):
+                    yield kind, target
+
+
+def _targets(node: Any) -> Iterator[type]:
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield get_class(node["_target_"])
+        for value in node.values():
+            yield from _targets(value)
+
+
+def _check_backbone(settings: Settings, backbone: Backbone) -> None:
+    """A method says by the type of its `backbone` which ones it can train."""
+    target: Any = get_class(settings.method["_target_"])
+    wanted = get_type_hints(target.__init__).get("backbone", object)
+    if isinstance(wanted, TypeVar):
+        wanted = wanted.__bound__ or object
+    if not isinstance(backbone, wanted):
+        raise ConfigError(
+            f"{target.__name__} trains a backbone of kind {wanted.__name__}, not {type(backbone).__name__}; "
+            "leave `backbone=` out or give another"
+        )
+
+
+def plain(node: DictConfig) -> Mapping[str, Any]:
+    """A node with its interpolations resolved, as plain containers."""
+    return cast("dict[str, Any]", OmegaConf.to_container(node, resolve=True))

@@ -1,0 +1,42 @@
+"""The machine of a run: its device, threads and number format (conf/trainer)."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal
+
+import torch
+
+from recretrain.errors import ConfigError
+from recretrain.values import Within
+
+
+class Machine:
+    """Only `precision` changes results on purpose, and is part of a run's digest."""
+
+    def __init__(
+        self,
+        *,
+        device: Literal["auto", "cpu", "cuda"],
+        precision: Literal["32-true", "bf16-mixed"],
+        threads: Annotated[int, Within(0, 1024)],
+        progress: bool,
+    ) -> None:
+        """`threads`: of torch; 0: all cores divided by the jobs that share them. `progress`: a bar over the tasks."""
+        self.device = device_named(device)
+        self.precision = precision
+        self.progress = progress
+        self._threads = threads
+
+    def threads(self, jobs: int) -> int:
+        """The threads of one of `jobs` runs that share this machine."""
+        return self._threads or max(1, (os.cpu_count() or 1) // jobs)
+
+
+def device_named(name: str) -> torch.device:
+    """The torch device of trainer.device; a GPU with its index, without which Lightning refuses it."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("trainer.device=cuda, but torch sees no CUDA device; use trainer.device=auto or cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", torch.cuda.current_device())

@@ -1,0 +1,51 @@
+"""Progress is a bar over the tasks and one line for each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from recretrain.data.schedule import Task
+from recretrain.engine.costs import Meter
+from recretrain.records import Row
+
+log = logging.getLogger("recretrain")
+
+
+class Progress:
+    def __init__(self, title: str, *, bar: bool, logger: Any = None) -> None:
+        """`logger`: of Lightning, that gets the figures too."""
+        self._title = title
+        self._bar = bar
+        self._logger = logger
+
+    def over(self, tasks: list[tuple[int, Callable[[], Task]]], total: int) -> Iterator[tuple[int, Callable[[], Task]]]:
+        with ExitStack() as stack:
+            if self._bar:
+                stack.enter_context(logging_redirect_tqdm())
+            done = total - len(tasks)
+            yield from tqdm(tasks, desc=self._title, initial=done, total=total, unit="task", disable=not self._bar)
+
+    def finished(self, task: Task, rows: list[Row], meter: Meter) -> None:
+        found, seconds = _summary(rows), meter.wall_seconds
+        line = "%s · learned period %s · %s · %.1f s, %d rows read"
+        log.info(line, self._title, task.period.name, found, seconds, meter.rows_read)
+        if self._logger is not None and rows:
+            figures = {f"{row.test}/{row.group}/{row.metric}@{row.k}": row.value for row in rows}
+            self._logger.log_metrics(figures, step=rows[0].period)
+            self._logger.save()
+
+
+def _summary(rows: list[Row]) -> str:
+    if not rows:
+        return "no questions"
+    first = rows[0]
+    figures = [row for row in rows if row.group == "all" and row.test == first.test]
+    longest = max(row.k for row in figures)
+    shown = ", ".join(f"{row.metric}@{row.k} {row.value:.4f}" for row in figures if row.k == longest)
+    return f"answered {first.period} ({first.test}, n={figures[0].n}): {shown}"

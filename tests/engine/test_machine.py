@@ -1,0 +1,42 @@
+"""The machine of a run: its device, and the threads of one of its jobs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from recretrain.engine import machine
+from recretrain.engine.machine import Machine, device_named
+from recretrain.errors import ConfigError
+
+
+def of(**changes) -> Machine:
+    return Machine(**{"device": "cpu", "precision": "32-true", "threads": 0, "progress": False, **changes})
+
+
+@pytest.mark.parametrize(
+    ("cores", "jobs", "given", "threads"),
+    [(8, 1, 0, 8), (8, 3, 0, 2), (2, 8, 0, 1), (None, 1, 0, 1), (8, 4, 5, 5)],
+)
+def test_cores_are_divided_by_the_jobs_that_share_them_unless_threads_are_given(
+    cores, jobs, given, threads, monkeypatch
+):
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: cores)
+
+    assert of(threads=given).threads(jobs) == threads
+
+
+@pytest.mark.parametrize(
+    ("name", "gpu", "device"), [("cpu", True, "cpu"), ("cpu", False, "cpu"), ("auto", False, "cpu")]
+)
+def test_a_device_without_a_gpu_or_against_one_is_the_cpu(name, gpu, device, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+
+    assert of(device=name).device == device_named(name) == torch.device(device)
+
+
+def test_a_gpu_that_is_not_there_is_named_with_the_cure(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    with pytest.raises(ConfigError, match=r"trainer\.device=cuda, but torch sees no CUDA device; use trainer\.device="):
+        of(device="cuda")
