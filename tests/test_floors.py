@@ -22,6 +22,7 @@ SEES: dict[str, set[str]] = {  # what a room imports besides
     "methods": {"data", "backbones", "evaluation"},
     "engine": {"configuration", "preparation", "data", "backbones", "evaluation", "methods"},
     "commands": {"configuration", "preparation", "engine", "report"},
+    "testing": {"configuration", "preparation", "data", "evaluation", "methods", "engine"},
     "__main__": {"commands"},
 }
 WITHOUT_TORCH = (

@@ -1,45 +1,75 @@
-"""Every file of conf/method keeps the contract; a new one is found here by itself."""
+"""Every file of conf/method keeps the contract, under every kind of question it is for; a new one is found here."""
 
 from pathlib import Path
 
 import pytest
-from contract import CHECKS, maker
 
 from recretrain.configuration.compose import conf_dir
+from recretrain.testing import CHECKS, Case, case, cases
 
 METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
+DERIVED = {  # those whose files build on another's: their code is that of the other
+    name
+    for name in METHODS
+    if any(f"  - {base}\n" in (conf_dir() / "method" / f"{name}.yaml").read_text() for base in METHODS)
+}
+CASES = [found for name in METHODS for found in ([case(name)] if name in DERIVED else cases(name))]
 
 
-def test_there_are_methods_to_check():
+def test_there_are_methods_to_check() -> None:
     assert {"sml", "fine_tune", "full_retrain", "spmf", "frozen", "popularity"} <= set(METHODS)
+    assert {"sml_n", "melu_5"} <= DERIVED
+    assert not {"sml", "ader", "melu"} & DERIVED
+
+
+def test_methods_are_checked_under_their_own_questions_and_schedules() -> None:
+    asked = {str(found) for found in CASES}
+
+    assert "ader-eval:prefixes-schedule:next_period" in asked
+    assert "melu-eval:episodes-schedule:states" in asked
+    assert "fine_tune-eval:sampled-schedule:own_tests" in asked
+    assert {found.name for found in CASES} == set(METHODS)
 
 
 OPTIONS = [  # choices that keep other state or read other rows
-    ("fine_tune", {"negatives": "met"}),
-    ("full_retrain", {"start": "cold"}),
-    ("spmf", {"pool_start": "latest", "pool_size": 50}),
+    ("fine_tune", ["method.learner.negatives=met"]),
+    ("full_retrain", ["method.start=cold"]),
+    ("spmf", ["method.pool_start=latest", "method.pool_size=50"]),
     (
         "sml",
-        {"fresh_continues_from": "own", "inactive_rows": "kept", "adam": "per_period", "fresh_negatives": "period"},
+        [
+            "method.continues_from=own",
+            "method.inactive_rows=kept",
+            "method.fresh.adam=new",
+            "method.fresh.negatives=period",
+        ],
     ),
-    ("melu", {"order": "second", "local_learning_rate": 0.01, "local_steps": 3}),
-    ("melu", {"adapts": "all"}),
-    ("melu", {"start": "scratch", "drop_last": False}),
-    ("session_fine_tune", {"inputs": "past", "start": "cold"}),
-    ("ader", {"distil": False, "selection": "loss", "exemplars": 50}),
-    ("ader", {"weight_adapts": False, "selection": "random", "quotas": "equal", "adam": "new"}),
+    ("melu", ["method.local.order=second", "method.local.learning_rate=0.01", "method.local.steps=3"]),
+    ("melu", ["method.local.adapts=all"]),
+    ("melu", ["method.start=cold", "method.learner.drop_last=false"]),
+    ("session_fine_tune", ["method.learner.inputs=past", "method.start=cold"]),
+    ("ader", ["method.distil=false", "method.memory.selection=loss", "method.memory.size=50"]),
+    (
+        "ader",
+        [
+            "method.weight_adapts=false",
+            "method.memory.selection=random",
+            "method.memory.quotas=equal",
+            "method.learner.adam=new",
+        ],
+    ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("method", "options"), OPTIONS, ids=lambda given: given if isinstance(given, str) else "options"
+    ("name", "overrides"), OPTIONS, ids=lambda given: given if isinstance(given, str) else "options"
 )
 @pytest.mark.parametrize("check", CHECKS[:-1], ids=lambda check: check.__name__)
-def test_the_method_with_other_choices(method, options, check, tmp_path: Path):
-    check(maker(method, **options), tmp_path / "stream")
+def test_the_method_with_other_choices(name: str, overrides: list[str], check, tmp_path: Path) -> None:
+    check(case(name, *overrides), tmp_path / "stream")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("found", CASES, ids=str)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_the_method(method, check, tmp_path: Path):
-    check(maker(method), tmp_path / "stream")
+def test_the_method(found: Case, check, tmp_path: Path) -> None:
+    check(found, tmp_path / "stream")

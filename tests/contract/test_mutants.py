@@ -2,59 +2,68 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from contract import (
-    Make,
-    answers_each_question_by_itself,
-    is_unchanged_by_being_asked,
-    knows_nothing_of_later_periods,
-    learns_something,
-    leaves_its_data_alone,
-    maker,
-    never_asks_for_its_tests,
-    resumes_where_it_stopped,
-)
 
-from recretrain.data.stream import Stream
+from recretrain.data.schedule import OwnTests, Task
+from recretrain.data.stream import Period, Stream
 from recretrain.methods.ader import ADER
 from recretrain.methods.base import RetrainMethod
 from recretrain.methods.melu import MeLU
 from recretrain.methods.popularity import Popularity
 from recretrain.methods.sml import SML
+from recretrain.methods.state import Stateful
+from recretrain.testing import Case, case
+from recretrain.testing.contract import (
+    answers_each_question_by_itself,
+    is_unchanged_by_being_asked,
+    knows_nothing_of_later_periods,
+    learns_nothing_from_its_own_tests,
+    learns_something,
+    leaves_its_data_alone,
+    never_asks_for_its_tests,
+    resumes_where_it_stopped,
+)
+
+OWN = ("eval=sampled", "schedule=own_tests")
 
 
-def with_class(name: str, mutant: type[RetrainMethod]) -> Make:
-    make = maker(name)
+class Mutated(Case):
+    """A case whose method is of another class, or with another part."""
 
-    def mutated(stream: Stream) -> RetrainMethod:
-        method = make(stream)
-        method.__class__ = mutant
+    def method(self, stream: Stream) -> RetrainMethod[Any]:
+        method = super().method(stream)
+        mutate(self.name, method)
         return method
 
-    return replace(make, build=mutated)
+
+CHANGES: dict[str, Any] = {}
 
 
-def dropping(key: str, method: type[RetrainMethod]) -> type[RetrainMethod]:
-    """The method, but it does not save part of its state."""
+def mutate(name: str, method: RetrainMethod[Any]) -> None:
+    CHANGES[name](method)
 
-    class Forgetful(method):
-        def extra_state(self):
-            return {**super().extra_state(), key: None}
 
-        def load_extra_state(self, state):
-            missing = method.extra_state(self)[key]
-            super().load_extra_state({**state, key: missing})
+def with_class(name: str, mutant: type[RetrainMethod[Any]], *overrides: str) -> Case:
+    def change(method: RetrainMethod[Any]) -> None:
+        method.__class__ = mutant
 
-    return Forgetful
+    return changed(name, change, *overrides)
+
+
+def changed(name: str, change: Any, *overrides: str) -> Case:
+    CHANGES[name] = change
+    plain = case(name, *overrides)
+    return Mutated(plain.name, plain.overrides, plain.settings, plain.evaluator, plain.schedule)
 
 
 class Peeking(Popularity):
     def update(self, task, fit):
         super().update(task, fit)
         for test in task.tests().values():
-            self.counts.scores[test.labels] += 1
+            self.backbone.scores[test.labels] += 1
 
 
 class OrderDependent(Popularity):
@@ -69,7 +78,7 @@ class PositionDependent(Popularity):
 
 class LearningWhileAnswering(Popularity):
     def score(self, questions):
-        self.counts.scores[questions.candidates[:, 0]] += 1
+        self.backbone.scores[questions.candidates[:, 0]] += 1
         return super().score(questions)
 
 
@@ -81,7 +90,7 @@ class Sorting(Popularity):
 
 class Ignorant(Popularity):
     def update(self, task, fit):
-        self.counts.scores.copy_(torch.rand(len(self.counts.scores), generator=fit.generator))
+        self.backbone.scores.copy_(torch.rand(len(self.backbone.scores), generator=fit.generator))
 
 
 @pytest.mark.parametrize(
@@ -102,16 +111,54 @@ def test_a_mutant_is_caught(check, mutant, tmp_path: Path):
         check(with_class("popularity", mutant), tmp_path / "stream")
 
 
+@pytest.mark.parametrize("check", [never_asks_for_its_tests, learns_nothing_from_its_own_tests])
+def test_a_peek_at_a_period_s_own_tests_is_caught(check, tmp_path: Path):
+    check(case("popularity", *OWN), tmp_path / "honest")
+
+    with pytest.raises(AssertionError):
+        check(with_class("popularity", Peeking, *OWN), tmp_path / "stream")
+
+
+class HandingOutAll(OwnTests):
+    """A schedule that gives the method all rows of a period, tests too."""
+
+    def tasks(self, stream, on_read):
+        class Whole:
+            def __init__(self, period: int) -> None:
+                self.period = period
+
+            def interactions(self):
+                return stream.interactions(self.period)
+
+            def questions(self):
+                return stream.questions(self.period)
+
+            def valid(self):
+                return None
+
+        def leaking(make) -> Task:
+            task = make()
+            return replace(task, period=Period(task.period.index, task.period.name, Whole(task.period.index), on_read))
+
+        return [lambda make=make: leaking(make) for make in super().tasks(stream, on_read)]
+
+
+def test_a_schedule_that_hands_out_the_tests_is_caught(tmp_path: Path):
+    leaking = replace(case("popularity", *OWN), schedule=HandingOutAll(learned=None))
+
+    with pytest.raises(AssertionError, match="own tests"):
+        learns_nothing_from_its_own_tests(leaking, tmp_path / "stream")
+
+
 class KeepingLocalUpdates(MeLU):
     """Its meta-parameters go where the last user's support led."""
 
     def score(self, questions):
         answer = super().score(questions)
-        support = questions.context["support_item"][-1:], questions.context["support_rating"][-1:]
-        layers = self.net.decision_layers()
-        for weight, (moved, _) in zip(
-            layers, self._adapted(questions.user[-1:], *support, layers, True, 1), strict=True
-        ):
+        net, layers = self.backbone, self.backbone.decision_layers()
+        last = questions.support.at(slice(len(questions.user) - 1, None))
+        local = self.local.adapted_layers(net, questions.user[-1:], last, layers, first=True, steps=1)
+        for weight, (moved, _) in zip(layers, local, strict=True):
             weight[0].data.copy_(moved[0])
         return answer
 
@@ -121,14 +168,36 @@ def test_a_melu_that_keeps_what_a_user_taught_it_is_caught(tmp_path: Path):
         is_unchanged_by_being_asked(with_class("melu", KeepingLocalUpdates), tmp_path / "stream")
 
 
-FORGETFUL = [
-    *(("sml", SML, key) for key in ("transfer", "fresh_optimizer", "transfer_optimizer", "previous", "fresh")),
-    *(("ader", ADER, key) for key in ("optimizer", "known", "memory")),
-    ("melu", MeLU, "optimizer"),
+FORGETFUL = [  # method, the part that forgets, and what of its state
+    *((SML, "sml", "", key) for key in ("previous", "fresh_rows")),
+    *((SML, "sml", part, "adam") for part in ("fresh", "transfer")),
+    (SML, "sml", "transfer", "nets"),
+    *((ADER, "ader", "learner", key) for key in ("adam", "known")),
+    (ADER, "ader", "", "memory"),
+    (MeLU, "melu", "learner", "adam"),
+    (RetrainMethod, "fine_tune", "learner", "adam"),
 ]
 
 
-@pytest.mark.parametrize(("name", "kind", "key"), FORGETFUL, ids=[f"{name}-{key}" for name, _, key in FORGETFUL])
-def test_a_method_that_forgets_part_of_its_state_is_caught(name, kind, key, tmp_path: Path):
+@pytest.mark.parametrize(("kind", "name", "part", "key"), FORGETFUL, ids=[f"{n}-{p}.{k}" for _, n, p, k in FORGETFUL])
+def test_a_method_that_forgets_part_of_its_state_is_caught(kind, name: str, part: str, key: str, tmp_path: Path):
+    def forget(method: RetrainMethod[Any]) -> None:
+        assert isinstance(method, kind)
+        owner: Stateful = getattr(method, part) if part else method
+        assert key in owner.state_dict()
+        owner.__class__ = forgetting(type(owner), key)
+
     with pytest.raises((AssertionError, RuntimeError)):  # an ADER that knows no items cannot even go on
-        resumes_where_it_stopped(with_class(name, dropping(key, kind)), tmp_path / "stream")
+        resumes_where_it_stopped(changed(name, forget), tmp_path / "stream")
+
+
+def forgetting(kind: type[Stateful], key: str) -> type[Stateful]:
+    """The class, but it neither saves nor loads part of its state."""
+
+    class Forgetful(kind):
+        def parts(self):
+            yield from ((name, part) for name, part in super().parts() if name != key)
+
+        kept = tuple(name for name in kind.kept if name != key)
+
+    return Forgetful

@@ -1,18 +1,22 @@
-"""The method that the README shows keeps the contract, from outside the package."""
+"""The method that the README shows keeps the contract, from outside the package, and type-checks."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from contract import CHECKS, maker
 
-README = Path(__file__).parents[2] / "README.md"
+from recretrain.testing import CHECKS, case
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
 
 
 @pytest.fixture
 def searchpath(tmp_path, monkeypatch) -> str:
-    (code,) = re.findall(r"```python\n# recretrain/methods/damped.py\n(.*?)```", README.read_text(), re.DOTALL)
-    (values,) = re.findall(r"```yaml\n(.*?damped.yaml\n.*?)```", README.read_text(), re.DOTALL)
+    (code,) = re.findall(r"```python\n# recretrain/methods/damped.py\n(.*?)```", README, re.DOTALL)
+    (values,) = re.findall(r"```yaml\n(.*?damped.yaml\n.*?)```", README, re.DOTALL)
     (tmp_path / "damped_of_readme.py").write_text(code)
     (tmp_path / "method").mkdir()
     (tmp_path / "method" / "damped.yaml").write_text(values.replace("recretrain.methods.damped", "damped_of_readme"))
@@ -22,4 +26,13 @@ def searchpath(tmp_path, monkeypatch) -> str:
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_readme_s_method(check, searchpath, tmp_path):
-    check(maker("damped", searchpath), tmp_path / "stream")
+    check(case("damped", searchpath), tmp_path / "stream")
+
+
+@pytest.mark.slow
+def test_the_readme_s_method_type_checks(searchpath, tmp_path):
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", str(ROOT / "pyproject.toml")]
+
+    done = subprocess.run([*command, str(tmp_path / "damped_of_readme.py")], capture_output=True, text=True, cwd=ROOT)
+
+    assert done.returncode == 0, done.stdout
