@@ -15,12 +15,15 @@ from benchmarks.measure import Line, cpu_seconds, faster
 from recretrain.backbones.content import ContentNet
 from recretrain.data.batches import Columns
 from recretrain.data.fields import Field, Fields
+from recretrain.data.interactions import Interactions
+from recretrain.data.kinds import Support, SupportedRatings
 from recretrain.data.schedule import Task
-from recretrain.data.stream import Interactions, Past, Period, TestSet
+from recretrain.data.stream import Past, Period
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
 from recretrain.evaluation.ratings import predictions
-from recretrain.methods.melu import MeLU, MetaLoss, columns_of
+from recretrain.methods.melu import EpisodeLearner, MeLU, MetaLoss, columns_of
+from recretrain.methods.parts.adaptation import LocalUpdates
 
 CPU = torch.device("cpu")
 USERS, ITEMS = 6_040, 3_704
@@ -41,11 +44,12 @@ def training(steps: int, *, asked: float) -> Line:
     one_by_one = plain.MetaTraining(net(), steps=steps, local_learning_rate=5e-6)
 
     def ours() -> None:
-        objective = MetaLoss(method)
+        optimizer = method.learner.adam.over(method.backbone)
+        objective = MetaLoss(method.backbone, method.local, optimizer)
         for batch in batches:
-            method.optimizer.zero_grad()
-            objective.training_step(batch, 0).backward()  # type: ignore[no-untyped-call, arg-type]
-            method.optimizer.step()
+            optimizer.zero_grad()
+            objective.loss(batch).backward()  # type: ignore[no-untyped-call, arg-type]
+            optimizer.step()
 
     few = 4
     line = faster(
@@ -61,7 +65,7 @@ def training(steps: int, *, asked: float) -> Line:
 
 def whole_run() -> Line:
     method = melu(1, epochs=3)
-    period = Period(0, "warm", lambda: Interactions(*torch.zeros(2, 0).long()), lambda: {"arrivals": episodes(TRAINED)})
+    period = Period(0, "warm", Warm())
     fit = Fitter(CPU, generator(), "32-true")
     seconds = 10 * cpu_seconds(lambda: method.update(Task(0, period, Past([]), dict), fit))
     return Line("the paper's 30 epochs (3 measured): seconds", f"{seconds:.0f} s", "", seconds, 120, at_least=False)
@@ -77,7 +81,7 @@ def answering() -> Line:
 def run() -> None:
     """An epoch and an evaluation, for its memory."""
     training_time, asked = melu(1, epochs=1), episodes(ASKED)
-    period = Period(0, "warm", lambda: Interactions(*torch.zeros(2, 0).long()), lambda: {"arrivals": episodes(TRAINED)})
+    period = Period(0, "warm", Warm())
     training_time.update(Task(0, period, Past([]), dict), Fitter(CPU, generator(), "32-true"))
     predictions(training_time, asked, CPU)
 
@@ -85,17 +89,24 @@ def run() -> None:
 def melu(steps: int, *, epochs: int) -> MeLU:
     return MeLU(
         backbone=net(),
-        local_steps=steps,
-        local_learning_rate=5e-6,
-        adapts="decisions",
-        order="first",
-        learning_rate=5e-5,
-        batch_size=32,
-        drop_last=True,
-        epochs=epochs,
+        learner=EpisodeLearner(learning_rate=5e-5, batch_size=32, drop_last=True, epochs=epochs),
+        local=LocalUpdates(steps=steps, learning_rate=5e-6, adapts="decisions", order="first", answer_steps=None),
+        reads="new",
         start="warm",
-        answer_steps=None,
     )
+
+
+class Warm:
+    """Reads the users of the warm state, all of them as questions."""
+
+    def interactions(self) -> Interactions:
+        return self.questions().rows()
+
+    def questions(self) -> SupportedRatings:
+        return episodes(TRAINED)
+
+    def valid(self) -> None:
+        return None
 
 
 def net() -> ContentNet:
@@ -120,20 +131,18 @@ def fields() -> Fields:
     return Fields(user=user, item=item)
 
 
-def episodes(users: int) -> TestSet:
+def episodes(users: int) -> SupportedRatings:
     numbers = generator()
     length = (3 + 88 * torch.rand(users, generator=numbers) ** 1.7).long()
-    there = torch.arange(int(length.max())) < length.unsqueeze(1)
-    items = torch.randint(ITEMS, there.shape, generator=numbers)
-    return TestSet(
-        0,
-        torch.randint(USERS, (users,), generator=numbers),
+    known = torch.arange(int(length.max())) < length.unsqueeze(1)
+    items = torch.randint(ITEMS, known.shape, generator=numbers)
+    given = Support(torch.where(known, items, -1), torch.where(known, ratings(tuple(known.shape), numbers), 0.0))
+    return SupportedRatings(
+        period=0,
+        user=torch.randint(USERS, (users,), generator=numbers),
         labels=ratings((users, 10), numbers),
-        candidates=torch.randint(ITEMS, (users, 10), generator=numbers),
-        context={
-            "support_item": torch.where(there, items, -1),
-            "support_rating": torch.where(there, ratings(tuple(there.shape), numbers), 0.0),
-        },
+        items=torch.randint(ITEMS, (users, 10), generator=numbers),
+        support=given,
     )
 
 

@@ -13,10 +13,9 @@ from tabulate import tabulate
 
 from benchmarks.measure import Line
 from recretrain.configuration.compose import compose
-from recretrain.data.schedule import Schedule
+from recretrain.engine.build import experiment
 from recretrain.engine.costs import Meter
 from recretrain.engine.fitter import Fitter
-from recretrain.engine.runner import Machine, build, build_method, open_stream
 from recretrain.engine.seeds import seed_task
 
 CPU = torch.device("cpu")
@@ -30,13 +29,14 @@ STREAM = [
     "schedule.start=1",
     "schedule.first_test=2",
     "schedule.warm_up=start",
-    "eval.candidates=99",
+    "eval.questions.candidates=99",
     "backbone.embedding_size=32",
     "method.pretraining.epochs=1",
+    "trainer.device=cpu",
 ]
 METHODS = {
-    "sml": ["method.loops=3", "method.transfer_hidden=64", "method.fresh_batch_size=256"],
-    "full_retrain": ["method.epochs=2"],
+    "sml": ["method.loops=3", "method.transfer.network.hidden=64", "method.fresh.batch_size=256"],
+    "full_retrain": ["method.learner.epochs=2"],
 }
 
 
@@ -90,14 +90,13 @@ class History:
 
 def costs(overrides: Sequence[str], folder: Path) -> list[Cost]:
     """Of every update from the third on: the warm-up is longer, and SML's first period has no yesterday."""
-    config, _ = compose([*STREAM, *overrides, f"paths.cache={folder}", f"paths.data={folder}"])
-    schedule: Schedule = build(config.schedule, "schedule")
-    stream = open_stream(config, build(config.eval, "eval"))
+    config, choices = compose([*STREAM, *overrides, f"paths.cache={folder}", f"paths.data={folder}"])
+    asked = experiment(config, choices=choices, overrides=[])
+    stream, method = asked.stream, asked.method()
     for period in range(1, len(stream)):
         stream.questions(period)  # candidates are drawn once for all runs, as evaluation does
-    method = build_method(config, stream, Machine(CPU, 1, "32-true", 0))
     meters: list[Meter] = []
-    for index, make_task in enumerate(schedule.tasks(stream, lambda what, rows: meters[-1].on_read(what, rows))):
+    for index, make_task in enumerate(asked.schedule.tasks(stream, lambda what, rows: meters[-1].on_read(what, rows))):
         meters.append(Meter(CPU))
         method.update(make_task(), Fitter(CPU, seed_task(0, index, CPU), "32-true"))
         meters[-1].stop()

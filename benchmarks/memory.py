@@ -59,10 +59,11 @@ def evaluate(folder: Path) -> float:
     from recretrain.backbones.mf import MF
     from recretrain.data.questions import Arrivals
     from recretrain.data.stream import Stream
-    from recretrain.evaluation.evaluator import half_ranks
+    from recretrain.evaluation.rankings import half_ranks
 
     prepared = next((folder / "prepared").glob("yelp-*/stream.json")).parent
-    stream = Stream(prepared, Arrivals(CANDIDATES, whole_catalogue=False, history=None, seed=0))
+    questions = Arrivals(candidates=CANDIDATES, catalogue="sampled", history=None, history_space=None, seed=0)
+    stream = Stream(prepared, questions)
     mf = MF(vocabulary=stream.vocabulary, embedding_size=SIZE, init_std=0.1)
     before = peak_mb()
     half = half_ranks(mf, stream.questions(len(stream) - 1), torch.device("cpu"))

@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader, Dataset
 from recretrain.backbones.content import ContentNet, Layers, decide
 from recretrain.backbones.mf import MF
 from recretrain.backbones.sequence import SequenceBackbone
-from recretrain.data.stream import Interactions, TestSet
-from recretrain.methods.objectives import log_loss
+from recretrain.data.interactions import Interactions
+from recretrain.data.kinds import Rankings
+from recretrain.methods.learners.log_loss import log_loss
 
 
 class Rejection:
@@ -89,7 +90,7 @@ class Figures:
 
 
 @torch.no_grad()
-def rank_candidates(mf: MF, test: TestSet, ks: Sequence[int]) -> dict[str, float]:
+def rank_candidates(mf: MF, test: Rankings, ks: Sequence[int]) -> dict[str, float]:
     """Question by question: score the label and its candidates, take the best, look for the label."""
     assert test.candidates is not None
     figures = Figures(ks)
@@ -101,7 +102,7 @@ def rank_candidates(mf: MF, test: TestSet, ks: Sequence[int]) -> dict[str, float
 
 
 @torch.no_grad()
-def rank_catalogue(mf: MF, test: TestSet, had: Mapping[int, list[int]], ks: Sequence[int]) -> dict[str, float]:
+def rank_catalogue(mf: MF, test: Rankings, had: Mapping[int, list[int]], ks: Sequence[int]) -> dict[str, float]:
     """Question by question: score every item, leave out what the user had, take the best, look for the label."""
     figures = Figures(ks)
     for user, label in zip(test.user.tolist(), test.labels.tolist(), strict=True):

@@ -16,16 +16,18 @@ from benchmarks import plain
 from benchmarks.measure import Line, cpu_seconds, faster
 from recretrain.backbones.ader_sasrec import AderSASRec
 from recretrain.backbones.tables import TensorFlowAdam
+from recretrain.data.interactions import Interactions
+from recretrain.data.kinds import Histories, TestSet
 from recretrain.data.prefixes import Prefixes, prefixes_of
 from recretrain.data.schedule import Task
-from recretrain.data.stream import Interactions, Past, Period, TestSet
+from recretrain.data.stream import Past, Period
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
-from recretrain.engine.runner import state_of
-from recretrain.evaluation.evaluator import half_ranks
+from recretrain.evaluation.rankings import half_ranks
 from recretrain.methods.ader import ADER
-from recretrain.methods.next_item import PrefixBatches, cross_entropy_of
-from recretrain.methods.parts.exemplars import Candidates, herding, proportional
+from recretrain.methods.learners.next_item import NextItemLearner, PrefixBatches
+from recretrain.methods.learners.next_item import plain as plain_loss
+from recretrain.methods.parts.exemplars import Candidates, Memory, herding, proportional
 from recretrain.methods.replay import representations
 
 CPU = torch.device("cpu")
@@ -50,17 +52,16 @@ class Training:
         self.batches = itertools.cycle(PrefixBatches(sessions(), BATCH, LONGEST, generator(), None))
 
     def step(self) -> None:
-        history, user, label = next(self.batches)
         self.adam.zero_grad()
-        cross_entropy_of(self.model, ITEMS, history, user, label).backward()  # type: ignore[no-untyped-call]
+        plain_loss(self.model, ITEMS, next(self.batches)).backward()  # type: ignore[no-untyped-call]
         self.adam.step()
 
 
 def step_against(what: str, loss: plain.SequenceLoss, *, asked: float, repetitions: int) -> Line:
     ours, padded = Training(), plain.PaddedTraining(ITEMS, SIZE, LONGEST, loss)
     batches = PrefixBatches(sessions(), BATCH, LONGEST, generator(), None)
-    history, _, label = next(iter(batches))
-    full = nn.functional.pad(history, (LONGEST - history.shape[1], 0), value=-1)
+    first = next(iter(batches))
+    full = nn.functional.pad(first.history, (LONGEST - first.history.shape[1], 0), value=-1)
     steps = 8
 
     def several() -> None:
@@ -70,7 +71,7 @@ def step_against(what: str, loss: plain.SequenceLoss, *, asked: float, repetitio
     line = faster(
         f"a step of {BATCH} prefixes, {ITEMS} items, against one padded to {LONGEST}, {what}",
         several,
-        lambda: [padded.step(full, label) for _ in range(repetitions)],
+        lambda: [padded.step(full, first.label) for _ in range(repetitions)],
         asked=asked,
         repetitions=1,
     )
@@ -81,12 +82,12 @@ def step_against(what: str, loss: plain.SequenceLoss, *, asked: float, repetitio
 def ranking() -> Line:
     model, prefixes = backbone().eval(), sessions().at(torch.arange(4000))
     history = prefixes.histories(LONGEST)
-    test = TestSet(
-        1,
-        torch.zeros_like(prefixes.stop),
-        prefixes.labels,
+    test = Histories(
+        period=1,
+        user=torch.zeros_like(prefixes.stop),
+        labels=prefixes.labels,
         catalogue=torch.arange(ITEMS),
-        context={"history": history.to(torch.int32)},
+        history=history.to(torch.int32),
     )
     some = 200
     line = faster(
@@ -117,7 +118,7 @@ def state() -> Line:
     method, period = ader(), week(0)
     method.update(Task(0, period, Past([]), dict), Fitter(CPU, generator(), "32-true"))
     file = io.BytesIO()
-    torch.save(state_of(method), file)
+    torch.save(method.state_dict(), file)
     megabytes = len(file.getvalue()) / 1e6
     return Line("state kept after a cycle of ADER: MB", f"{megabytes:.0f} MB", "", megabytes, 150, at_least=False)
 
@@ -133,19 +134,19 @@ def cycles() -> None:
 def ader() -> ADER:
     return ADER(
         backbone=backbone(),
-        learns="new",
-        inputs="period",
+        learner=NextItemLearner(
+            inputs="period",
+            adam="carried",
+            learning_rate=5e-4,
+            batch_size=BATCH,
+            epochs=1,
+            patience=5,
+            validation=0.1,
+            validation_k=20,
+        ),
+        memory=Memory(size=EXEMPLARS, quotas="proportional", selection="herding"),
+        reads="new",
         start="warm",
-        adam="carried",
-        learning_rate=5e-4,
-        batch_size=BATCH,
-        epochs=1,
-        patience=5,
-        validation=0.1,
-        validation_k=20,
-        exemplars=EXEMPLARS,
-        quotas="proportional",
-        selection="herding",
         distil=True,
         weight=0.8,
         weight_adapts=True,
@@ -160,7 +161,23 @@ def backbone() -> AderSASRec:
 
 
 def week(index: int) -> Period:
-    return Period(index, str(index), lambda: clicks(index))
+    return Period(index, str(index), Week(index))
+
+
+class Week:
+    """Reads the clicks of a week, of which nothing is asked."""
+
+    def __init__(self, index: int) -> None:
+        self._index = index
+
+    def interactions(self) -> Interactions:
+        return clicks(self._index)
+
+    def questions(self) -> TestSet:
+        raise NotImplementedError
+
+    def valid(self) -> None:
+        return None
 
 
 def sessions() -> Prefixes:

@@ -13,13 +13,15 @@ from benchmarks.measure import Line, faster
 from recretrain.backbones.mf import MF
 from recretrain.backbones.tables import DenseAdam
 from recretrain.data.batches import Batches
+from recretrain.data.interactions import Interactions
+from recretrain.data.kinds import Rankings
 from recretrain.data.negatives import NegativeSampler
-from recretrain.data.questions import seen_before
-from recretrain.data.stream import Interactions, TestSet
+from recretrain.data.questions import Arrivals, seen_before
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
-from recretrain.evaluation.evaluator import Evaluator, Row, half_ranks
-from recretrain.methods.objectives import LogLoss
+from recretrain.evaluation.rankings import RankEvaluator, half_ranks
+from recretrain.methods.learners.log_loss import LogLoss
+from recretrain.records import Row
 
 CPU = torch.device("cpu")
 ROWS, SIZE, BATCH = 76_000, 64, 1024  # a period of Yelp as SML cuts it; its embedding size and batch
@@ -69,8 +71,8 @@ class Training:
         """The same without Lightning."""
         objective = LogLoss(self.mf, self.adam, reg=0.0)
         for _ in range(epochs):
-            for index, batch in enumerate(self.batches):
-                loss = objective.training_step(batch, index)
+            for batch in self.batches:
+                loss = objective.loss(batch)
                 self.adam.zero_grad()
                 loss.backward()
                 self.adam.step()
@@ -117,7 +119,7 @@ def negatives(scale: Scale) -> Line:
 def candidate_ranking(scale: Scale) -> Line:
     mf, asked = model(scale), interactions(scale, 2000, seed=2)
     candidates = torch.randint(scale.items, (len(asked), 999), dtype=torch.int32)
-    test = TestSet(0, asked.user, asked.item, candidates=candidates)
+    test = Rankings(period=0, user=asked.user, labels=asked.item, candidates=candidates)
     return faster(
         f"ranking 1 + 999 candidates, {scale}, against a top-k a question",
         lambda: figures(mf, test),
@@ -130,7 +132,7 @@ def candidate_ranking(scale: Scale) -> Line:
 def catalogue_ranking(scale: Scale) -> Line:
     mf, asked, before = model(scale), interactions(scale, 1000, seed=2), interactions(scale)
     seen = seen_before(asked.user, before)
-    test = TestSet(0, asked.user, asked.item, catalogue=torch.arange(scale.items), seen=seen)
+    test = Rankings(period=0, user=asked.user, labels=asked.item, catalogue=torch.arange(scale.items), seen=seen)
     had = defaultdict(list)
     for user, item in zip(before.user.tolist(), before.item.tolist(), strict=True):
         had[user].append(item)
@@ -143,16 +145,9 @@ def catalogue_ranking(scale: Scale) -> Line:
     )
 
 
-def figures(mf: MF, test: TestSet) -> list[Row]:
-    evaluator = Evaluator(
-        questions="interactions",
-        history=None,
-        candidates=999,
-        catalogue="sampled",
-        seed=0,
-        ks=KS,
-        metrics=["recall", "ndcg"],
-    )
+def figures(mf: MF, test: Rankings) -> list[Row]:
+    questions = Arrivals(candidates=999, catalogue="sampled", history=None, history_space=None, seed=0)
+    evaluator = RankEvaluator(questions=questions, ks=KS, metrics=["recall", "ndcg"])
     return list(evaluator.rows(0, "test", test, half_ranks(mf, test, CPU)))
 
 

@@ -14,51 +14,51 @@ yelp method=popularity method.decay=1,0.9,0.7,0.5
 # how strong a start: the pre-training, judged by the model that is then left alone
 yelp method=frozen $block method.pretraining.epochs=10 method.pretraining.reg=1e-7,1e-5,1e-4 backbone.init_std=1,0.1,0.01
 yelp method=frozen $block method.pretraining.epochs=10,20 method.pretraining.reg=2e-4,4e-4 backbone.init_std=0.1
-yelp "${start[@]}" method=fine_tune method.batch_size=64,1024 method.epochs=1,5 method.learning_rate=0.01,0.001
-yelp "${start[@]}" method=fine_tune method.batch_size=1024 method.epochs=1,5,10 method.learning_rate=0.001,0.003,0.01 method.reg=1e-4
-yelp "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=10,20 method.learning_rate=0.001
-yelp "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=5,10 method.learning_rate=0.0003
-yelp "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=10 method.learning_rate=0.001 method.reg=1e-4
-yelp "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=10 method.learning_rate=0.001 method.negatives=met
-yelp "${start[@]}" method=spmf method.batch_size=64 method.epochs=5,10 method.learning_rate=0.001
-yelp "${start[@]}" method=full_retrain method.batch_size=1024 method.epochs=1,5,10 method.reg=1e-4
+yelp "${start[@]}" method=fine_tune method.learner.batch_size=64,1024 method.learner.epochs=1,5 method.learner.learning_rate=0.01,0.001
+yelp "${start[@]}" method=fine_tune method.learner.batch_size=1024 method.learner.epochs=1,5,10 method.learner.learning_rate=0.001,0.003,0.01 method.learner.reg=1e-4
+yelp "${start[@]}" method=fine_tune method.learner.batch_size=64 method.learner.epochs=10,20 method.learner.learning_rate=0.001
+yelp "${start[@]}" method=fine_tune method.learner.batch_size=64 method.learner.epochs=5,10 method.learner.learning_rate=0.0003
+yelp "${start[@]}" method=fine_tune method.learner.batch_size=64 method.learner.epochs=10 method.learner.learning_rate=0.001 method.learner.reg=1e-4
+yelp "${start[@]}" method=fine_tune method.learner.batch_size=64 method.learner.epochs=10 method.learner.learning_rate=0.001 method.learner.negatives=met
+yelp "${start[@]}" method=spmf method.learner.batch_size=64 method.learner.epochs=5,10 method.learner.learning_rate=0.001
+yelp "${start[@]}" method=full_retrain method.learner.batch_size=1024 method.learner.epochs=1,5,10 method.learner.reg=1e-4
 # SML: how What continues, which rows are blended, and how long and how fast the transfer is taught
 yelp "${start[@]}" method=sml method.loops=5 method.inactive_rows=kept
 yelp "${start[@]}" method=sml method.loops=5 method.inactive_rows=kept schedule.warm_up=22
-yelp "${start[@]}" method=sml method.loops=5 method.transfer_batch_size=64 method.fresh_continues_from=own,transferred
-yelp "${start[@]}" method=sml method.loops=5 method.transfer_batch_size=64 method.fresh_continues_from=own method.fresh_learning_rate=0.001
-yelp "${start[@]}" method=sml method.loops=5 method.transfer_batch_size=64 method.fresh_continues_from=own schedule.warm_up=20
-yelp "${start[@]}" method=sml method.loops=2,5 method.fresh_continues_from=own method.transfer_learning_rate=0.003
-yelp "${start[@]}" method=sml method.loops=10 method.transfer_batch_size=64 method.fresh_continues_from=own method.transfer_learning_rate=0.003 schedule.warm_up=20
-yelp "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.transfer_weight_decay=1e-3,1e-5,0
-yelp "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.transfer_weight_decay=1e-5 method.transfer_negatives=stored
+yelp "${start[@]}" method=sml method.loops=5 method.transfer.batch_size=64 method.continues_from=own,transferred
+yelp "${start[@]}" method=sml method.loops=5 method.transfer.batch_size=64 method.continues_from=own method.fresh.learning_rate=0.001
+yelp "${start[@]}" method=sml method.loops=5 method.transfer.batch_size=64 method.continues_from=own schedule.warm_up=20
+yelp "${start[@]}" method=sml method.loops=2,5 method.continues_from=own method.transfer.learning_rate=0.003
+yelp "${start[@]}" method=sml method.loops=10 method.transfer.batch_size=64 method.continues_from=own method.transfer.learning_rate=0.003 schedule.warm_up=20
+yelp "${start[@]}" method=sml method.loops=5 method.continues_from=own method.transfer.learning_rate=0.003 method.transfer.weight_decay=1e-3,1e-5,0
+yelp "${start[@]}" method=sml method.loops=5 method.continues_from=own method.transfer.learning_rate=0.003 method.transfer.weight_decay=1e-5 method.transfer.negatives=stored
 yelp "${start[@]}" method=sml method.loops=10
-yelp "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.fresh_reg=1e-4
+yelp "${start[@]}" method=sml method.loops=5 method.continues_from=own method.transfer.learning_rate=0.003 method.fresh.reg=1e-4
 
 # yelp2019 in 12 months ----------------------------------------------------------------------------------------------
 months() { run data=yelp2019 schedule=months cut@data.cut=months schedule.last_test=7 "$@"; }
 months method=popularity method.decay=1,0.9,0.7,0.5
 months "${start[@]}" method=frozen
-months "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=5,10 method.learning_rate=0.001
-months "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=10 method.learning_rate=0.001 method.negatives=met
-months "${start[@]}" method=spmf method.batch_size=64 method.epochs=5,10 method.learning_rate=0.001
-months "${start[@]}" method=full_retrain method.batch_size=1024 method.epochs=5,10 method.reg=1e-4
+months "${start[@]}" method=fine_tune method.learner.batch_size=64 method.learner.epochs=5,10 method.learner.learning_rate=0.001
+months "${start[@]}" method=fine_tune method.learner.batch_size=64 method.learner.epochs=10 method.learner.learning_rate=0.001 method.learner.negatives=met
+months "${start[@]}" method=spmf method.learner.batch_size=64 method.learner.epochs=5,10 method.learner.learning_rate=0.001
+months "${start[@]}" method=full_retrain method.learner.batch_size=1024 method.learner.epochs=5,10 method.learner.reg=1e-4
 months "${start[@]}" method=sml method.loops=5
-months "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own method.transfer_learning_rate=0.003
-run data=yelp2019 schedule=months cut@data.cut=months schedule.last_test=6 "${start[@]}" method=sml method.loops=15 method.fresh_continues_from=own method.transfer_learning_rate=0.003 method.transfer_weight_decay=0
+months "${start[@]}" method=sml method.loops=5 method.continues_from=own method.transfer.learning_rate=0.003
+run data=yelp2019 schedule=months cut@data.cut=months schedule.last_test=6 "${start[@]}" method=sml method.loops=15 method.continues_from=own method.transfer.learning_rate=0.003 method.transfer.weight_decay=0
 
 # globo in 48 slots --------------------------------------------------------------------------------------------------
 globo() { run data=globo schedule=globo_slots schedule.last_test=39 "$@"; }
 start+=(method.pretraining.epochs=5)
 globo method=popularity method.decay=0.5,0.2,0
 globo "${start[@]}" method=frozen
-globo "${start[@]}" method=fine_tune method.batch_size=1024 method.epochs=5 method.learning_rate=0.01,0.001
-globo "${start[@]}" method=fine_tune method.batch_size=256 method.epochs=5 method.learning_rate=0.003,0.001
-globo "${start[@]}" method=fine_tune method.batch_size=1024 method.epochs=20 method.learning_rate=0.01 method.reg=1e-4
-globo "${start[@]}" method=fine_tune method.batch_size=64 method.epochs=5 method.learning_rate=0.01
-globo "${start[@]}" method=fine_tune method.batch_size=256 method.epochs=10 method.learning_rate=0.01
-globo "${start[@]}" method=spmf method.batch_size=256 method.epochs=5 method.learning_rate=0.01,0.003
-globo "${start[@]}" method=full_retrain method.batch_size=1024 method.epochs=1,5 method.reg=1e-4
-globo "${start[@]}" method=fine_tune method.batch_size=256 method.epochs=5 method.learning_rate=0.01,0.003 method.negatives=met
-globo "${start[@]}" method=sml method.loops=5 method.transfer_negatives=period,stored
-globo "${start[@]}" method=sml method.loops=5 method.fresh_continues_from=own
+globo "${start[@]}" method=fine_tune method.learner.batch_size=1024 method.learner.epochs=5 method.learner.learning_rate=0.01,0.001
+globo "${start[@]}" method=fine_tune method.learner.batch_size=256 method.learner.epochs=5 method.learner.learning_rate=0.003,0.001
+globo "${start[@]}" method=fine_tune method.learner.batch_size=1024 method.learner.epochs=20 method.learner.learning_rate=0.01 method.learner.reg=1e-4
+globo "${start[@]}" method=fine_tune method.learner.batch_size=64 method.learner.epochs=5 method.learner.learning_rate=0.01
+globo "${start[@]}" method=fine_tune method.learner.batch_size=256 method.learner.epochs=10 method.learner.learning_rate=0.01
+globo "${start[@]}" method=spmf method.learner.batch_size=256 method.learner.epochs=5 method.learner.learning_rate=0.01,0.003
+globo "${start[@]}" method=full_retrain method.learner.batch_size=1024 method.learner.epochs=1,5 method.learner.reg=1e-4
+globo "${start[@]}" method=fine_tune method.learner.batch_size=256 method.learner.epochs=5 method.learner.learning_rate=0.01,0.003 method.learner.negatives=met
+globo "${start[@]}" method=sml method.loops=5 method.transfer.negatives=period,stored
+globo "${start[@]}" method=sml method.loops=5 method.continues_from=own

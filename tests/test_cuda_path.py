@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from contract import CPU, maker, tasks
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
@@ -23,14 +22,16 @@ from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy, distillation
 from recretrain.backbones.tables import DenseAdam
 from recretrain.configuration.compose import conf_dir
-from recretrain.data.stream import Questions
+from recretrain.data.kinds import Questions
 from recretrain.data.vocabulary import Vocabulary
+from recretrain.engine.build import method_of
 from recretrain.engine.fitter import Fitter
-from recretrain.engine.runner import _device as device_named
+from recretrain.engine.machine import device_named
 from recretrain.engine.seeds import seed_task
-from recretrain.methods.objectives import LogLoss
+from recretrain.methods.learners.log_loss import LogLoss
 from recretrain.methods.parts.transfer import Transfer
 from recretrain.methods.sml import FreshObjective, TransferObjective, copy_tables
+from recretrain.testing.contract import CPU, case
 
 OTHER = torch.device("meta")
 
@@ -51,7 +52,7 @@ def triples() -> tuple[torch.Tensor, ...]:
 
 def step(objective, adam) -> torch.Tensor:
     adam.zero_grad()
-    loss = objective.training_step(triples(), 0)
+    loss = objective.loss(triples())
     loss.backward()  # the fused optimiser step itself needs a real device
     return loss
 
@@ -86,7 +87,7 @@ def test_both_steps_of_sml_and_a_blend_stay_on_the_device(elsewhere):
 
 def test_scores_are_made_where_the_model_is(elsewhere):
     user = torch.zeros(5, dtype=torch.long)
-    sampled = Questions(user, torch.zeros(5, 9, dtype=torch.long), None)
+    sampled = Questions(user=user, candidates=torch.zeros(5, 9, dtype=torch.long))
 
     assert mf().score(sampled).device == OTHER
     assert (
@@ -102,7 +103,7 @@ def test_a_tensor_left_on_the_cpu_is_found():
     model.item = torch.nn.Parameter(torch.zeros(30, 8))
 
     with pytest.raises(RuntimeError, match="device"):
-        objective.training_step(tuple(torch.zeros(6, dtype=torch.long) for _ in range(3)), 0)
+        objective.loss(triples())
 
 
 SIZES: dict[str, Any] = {
@@ -140,11 +141,9 @@ def test_the_losses_of_a_sequence_backbone_step_on_the_device(name, elsewhere):
 def test_a_sequence_backbone_scores_candidates_where_it_is(name, elsewhere, monkeypatch):
     model = SEQUENCE[name]().eval()
     monkeypatch.setattr(model, "represent", lambda history, user: model.completed(model.encode(history), user))
-    context = {"history": torch.zeros(5, 6, dtype=torch.long)}
+    user, candidates, history = (torch.zeros(shape, dtype=torch.long) for shape in ((5,), (5, 9), (5, 6)))
 
-    scores = model.score(
-        Questions(torch.zeros(5, dtype=torch.long), torch.zeros(5, 9, dtype=torch.long), None, context)
-    )
+    scores = model.score(Questions(user=user, candidates=candidates, history=history))
 
     assert scores.device == OTHER
     assert scores.shape == (5, 9)
@@ -173,8 +172,8 @@ def test_groups_of_like_length_and_the_catalogue_leave_nothing_on_the_cpu(name):
     with EveryNewTensorIsPlaced():
         cross_entropy(model.represent(history, user), model.output, label, 30).backward()
         for offered in catalogues:
-            assert model.score(Questions(user, None, offered, {"history": history})).shape == (7, len(offered))
-        assert model.score(Questions(user, candidates, None, {"history": history})).shape == (7, 3)
+            assert model.score(Questions(user=user, catalogue=offered, history=history)).shape == (7, len(offered))
+        assert model.score(Questions(user=user, candidates=candidates, history=history)).shape == (7, 3)
 
 
 def test_a_tensor_made_without_a_device_is_found():
@@ -227,13 +226,12 @@ METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
 def test_a_method_learns_and_answers_on_a_gpu(name, tmp_path):
     """Every method of conf/ learns and answers there, from a device that the engine itself names."""
     cuda = device_named("cuda")
-    make = maker(name)
-    stream = make.stream(tmp_path / "s")
-    method = make(stream)
-    method.backbone.to(cuda)
-    for task in tasks(stream):
+    made = case(name)
+    stream = made.stream(tmp_path / "s")
+    method = method_of(made.settings, stream, 0, cuda)
+    for task in made.tasks(stream):
         method.update(task, Fitter(cuda, seed_task(0, task.index, cuda), "32-true"))
         for test in task.tests().values():
-            figures, _ = make.evaluator.answer(method, task.index, "test", test, cuda)
-            assert all(math.isfinite(row.value) for row in figures)
+            answer = made.evaluator.answer(method, task.index, "test", test, cuda)
+            assert all(math.isfinite(row.value) for row in answer.rows)
     assert method.backbone.device == cuda

@@ -17,14 +17,14 @@ FILMS = [
     "trainer.progress=false",
     "trainer.threads=1",
 ]
-QUICK_MELU = ["method=melu", "method.epochs=2", "method.learning_rate=1e-3"]
+QUICK_MELU = ["method=melu", "method.learner.epochs=2", "method.learner.learning_rate=1e-3"]
 CLICKS = [
     "data=diginetica",
     "data.source=synthetic",
     "data.generator.clicks=3000",
     "data.generator.items=200",
     "backbone.embedding_size=16",
-    "method.epochs=2",
+    "method.learner.epochs=2",
     "schedule.last_test=3",
     "trainer.progress=false",
     "trainer.threads=1",
@@ -78,7 +78,7 @@ def test_evidence_names_films_and_writes_them_down(recretrain: Any) -> None:
     ("words", "message"),
     [
         (["method=item_mean", *FILMS], "is a run of RatingBiases; evidence candidates are MeLU's"),
-        ([], "is no run folder (it has no config.yaml)"),
+        ([], "is no run folder (it has no config.yaml and run.json)"),
     ],
 )
 def test_evidence_of_something_else_is_refused(recretrain: Any, words: list[str], message: str) -> None:
@@ -103,8 +103,14 @@ def test_evidence_of_a_misspelt_folder_leaves_nothing_behind(recretrain: Any) ->
     [
         (["method=melu", "data=yelp", "data.source=synthetic"], "fields"),
         (["method=sml", "data=diginetica", "data.source=synthetic"], "candidates"),
-        (["method=ader", "data=diginetica", "data.source=synthetic", "method.selection=best"], "selection=best: give"),
-        (["method=ader", "data=diginetica", "data.source=synthetic", "method.learns=some"], "method.learns=some"),
+        (
+            ["method=ader", "data=diginetica", "data.source=synthetic", "method.memory.selection=best"],
+            "selection='best' must be one",
+        ),
+        (
+            ["method=ader", "data=diginetica", "data.source=synthetic", "method.reads=some"],
+            "method.reads='some' must be one",
+        ),
         (["method=ader", "backbone=mf", "data=diginetica", "data.source=synthetic"], "SequenceBackbone"),
         (["method=ader", "data=diginetica", "data.source=raw"], "train-item-views.csv"),
     ],

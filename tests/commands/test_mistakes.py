@@ -33,7 +33,7 @@ MISTAKES = {
     "+schedule.cut=null": "schedule.cut is now data.cut\n",
     "method.loops=many": "method.loops='many' must be a whole number",
     "method.loops=2.5": "method.loops=2.5 must be a whole number",
-    "method.transfer_product=3": "method.transfer_product=3 must be true or false; change method.transfer_product",
+    "method.transfer.network.product=3": "method.transfer.network.product=3 must be true or false; change method.",
     "data.cut.periods=x": "data.cut.periods='x' must be a whole number; change data.cut.periods",
     "backbone.init_std=nan": "backbone.init_std=nan must be a finite number",
     "method.pretraining=5": "method.pretraining=5 must be keys with a _target_",

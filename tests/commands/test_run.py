@@ -22,7 +22,7 @@ TINY = [
     "schedule.start=3",
     "schedule.first_test=4",
     "schedule.choosing=1",
-    "eval.candidates=20",
+    "eval.questions.candidates=20",
     "trainer.progress=false",
 ]
 

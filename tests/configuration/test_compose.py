@@ -16,9 +16,9 @@ def _digest(*overrides: str, with_seed: bool = True) -> str:
 
 
 def test_compose_gives_values_and_choices() -> None:
-    config, choices = compose(["method=fine_tune", "seed=4", "method.epochs=2"])
+    config, choices = compose(["method=fine_tune", "seed=4", "method.learner.epochs=2"])
 
-    assert (config.seed, config.method.epochs) == (4, 2)
+    assert (config.seed, config.method.learner.epochs) == (4, 2)
     assert (choices["method"], choices["data"], choices["schedule"]) == ("fine_tune", "yelp", "next_period")
     assert "hydra" not in config
 
@@ -29,7 +29,7 @@ def test_compose_gives_values_and_choices() -> None:
         "seed=1",
         "method.loops=9",
         "backbone.embedding_size=8",
-        "eval.seed=1",
+        "eval.questions.seed=1",
         "schedule.start=9",
         "data.min_rating=4",
         "data.cut.periods=20",

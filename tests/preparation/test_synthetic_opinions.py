@@ -32,9 +32,9 @@ def generated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def episodes() -> Callable[[Path], Stream]:
-    options = yaml.safe_load((CONF / "eval/episodes.yaml").read_text())
-    names = ("shortest", "longest", "queries", "split", "users", "supports", "seed")
-    return lambda folder: Stream(folder, Episodes(**{name: options[name] for name in names}))
+    node = yaml.safe_load((CONF / "eval/episodes.yaml").read_text())["questions"]
+    options = {name: value for name, value in node.items() if name != "_target_"}
+    return lambda folder: Stream(folder, Episodes(**options))
 
 
 def test_generated_states_have_enough_users_to_ask(generated: Path, episodes: Callable[[Path], Stream]):
