@@ -19,7 +19,7 @@ from recretrain.data.candidates import History, stored_candidates
 from recretrain.data.interactions import PAD, Interactions, Ragged, concatenate
 from recretrain.data.kinds import Histories, Rankings, Ratings, Support, SupportedRatings
 from recretrain.data.prefixes import Prefixes, by_user, prefixes_of
-from recretrain.data.stream import Stream
+from recretrain.data.stream import PARTS, Stream
 from recretrain.errors import ConfigError, DataError
 from recretrain.values import AtLeast0, AtLeast1
 
@@ -72,7 +72,7 @@ class Arrivals:
             },
         }
         if whole:
-            columns["seen"] = seen_before(rows.user, stream.before(period, stream.space(period)))
+            columns["seen"] = seen_before(rows.user, _had(stream, period, part))
         if self.history is None:
             return Rankings(period=period, user=rows.user, labels=rows.item, **columns)
         space = stream.space(period) if self.history_space is None else stream.space_named(self.history_space)
@@ -250,6 +250,15 @@ def _until(stream: Stream, period: int) -> History:
     history = concatenate([before, own])
     parts = stream.parts(period).numpy().astype(np.int64) if stream.has_parts(period) else None
     return History(history.user.numpy(), history.item.numpy(), len(before), parts)
+
+
+def _had(stream: Stream, period: int, part: str | None) -> Interactions:
+    """The rows of the period's space before `part` of it: of earlier periods, and of the earlier parts of its own."""
+    before = stream.before(period, stream.space(period))
+    if part is None or not stream.has_parts(period):
+        return before
+    own = [stream.interactions(period, earlier) for earlier in PARTS[: PARTS.index(part)]]
+    return concatenate([before, *own])
 
 
 def _latest(history: Interactions, user: Tensor, longest: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Generic, TypeVar
 
+import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.optim import Optimizer
@@ -39,7 +40,8 @@ class Objective(LightningModule, ABC, Generic[Batch]):
             if loss is None:
                 continue
             self._optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            with torch.autocast(loss.device.type, enabled=False):  # under mixed precision the forward alone is mixed
+                loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
 
     def configure_optimizers(self) -> Any:

@@ -12,7 +12,7 @@ from recretrain.data.candidates import History, draw_candidates
 from recretrain.data.questions import Arrivals, ColdRatings
 from recretrain.data.stream import PARTS, Stream
 from recretrain.errors import DataError
-from recretrain.testing.streams import ratings, write_stream
+from recretrain.testing.streams import open_stream, ratings, write_stream
 
 SPACES = {"films": range(6), "ages": range(6, 10)}
 #         user, item, part
@@ -252,3 +252,13 @@ def test_an_item_that_only_tests_have_is_not_offered_to_learn_from():
     assert set(drawn[3]) == {0, 1, 3}
     assert set(drawn[2]) <= {0, 1, 3, 5}  # valid: those of train too
     assert set(drawn[0]) <= {0, 1, 3, 4, 5}  # test: everything but its own
+
+
+def test_a_test_question_is_not_ranked_against_what_its_user_learned_from(tmp_path):
+    """In the whole catalogue: the earlier parts of the period count as had, its own part does not."""
+    folder = write_stream(tmp_path / "s", [([0, 0, 0, 1], [0, 1, 2, 3])], n_users=2, n_items=4, parts=[[0, 1, 2, 2]])
+    stream = open_stream(folder, candidates=None)
+
+    seen = {part: stream.questions(0, part).seen for part in ("train", "valid", "test")}
+
+    assert {part: seen[part].values.tolist() for part in seen} == {"train": [], "valid": [0], "test": [0, 1]}
