@@ -36,8 +36,8 @@ def generate(folder: Path) -> float:
     from recretrain.preparation.prepare import load_source
 
     source = load_source(conf_dir() / "data" / "yelp.yaml")
-    options = vars(source.generates()) | {"reviews": REVIEWS, "users": USERS, "items": ITEMS}
-    type(source.generates())(**options).write(folder)
+    options = vars(source.generator) | {"reviews": REVIEWS, "users": USERS, "items": ITEMS}
+    type(source.generator)(**options).write(folder)
     return peak_mb()
 
 

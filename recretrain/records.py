@@ -16,10 +16,7 @@ OUTSIDE_DIGEST = (  # keys of the configuration that say where, how fast and how
     "trainer.threads",
     "trainer.progress",
     "schedule.last_test",
-    "data.memory_limit",
     "data.about",
-    "data.origin",
-    "data.terms",
 )
 
 

@@ -45,7 +45,7 @@ def described(overrides: Sequence[str]) -> str:
 def generated(folder: Path, overrides: Sequence[str]) -> str:
     config, choices = compose(overrides)
     source = _source(config)
-    if source.generates() is None:
+    if source.generator is None:
         raise ConfigError(f"there is no generator for {choices['data']}; see `recretrain data list`")
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty; name a new folder")
@@ -58,7 +58,8 @@ def _folder(overrides: Sequence[str]) -> Path:
     from recretrain.preparation.prepare import prepare
 
     config, _ = compose(overrides)
-    return prepare(_source(config), data_root=Path(config.paths.data), cache=Path(config.paths.cache))
+    paths = config.paths
+    return prepare(_source(config), data_root=Path(paths.data), cache=Path(paths.cache), memory=paths.memory)
 
 
 def _source(config: DictConfig) -> Any:

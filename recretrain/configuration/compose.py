@@ -23,6 +23,7 @@ MISSING: Any = "???"  # OmegaConf's word for a value that conf/ must give
 class Paths:
     data: str = MISSING
     cache: str = MISSING
+    memory: str = MISSING
     outputs: str = MISSING
 
 

@@ -67,7 +67,8 @@ class NegativeSampler:
             wrong = wrong[self._known.contains(user[wrong], again)]
         raise DataError(
             f"user {int(user[wrong[0]])} has nearly all of the {len(self._pool)} items of this training set: "
-            f"no negative was found in {self._rounds} draws: use larger periods, or drop such users (data.k_core)"
+            f"no negative was found in {self._rounds} draws: use larger periods, or drop such users "
+            "(data.filters.k_core)"
         )
 
     def _uniform(self, user: Tensor, generator: torch.Generator) -> Tensor:

@@ -88,7 +88,8 @@ def experiment(config: DictConfig, *, choices: Mapping[str, str], overrides: Seq
     settings = Settings(plain(config.backbone), plain(config.method), plain(config.eval.questions))
     check_kinds(settings, evaluator, choices)
     source = build(config.data, "data")
-    folder = prepare(source, data_root=Path(config.paths.data), cache=Path(config.paths.cache))
+    paths = config.paths
+    folder = prepare(source, data_root=Path(paths.data), cache=Path(paths.cache), memory=paths.memory)
     return Experiment(
         names=names,
         machine=machine,

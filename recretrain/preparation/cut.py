@@ -7,12 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol
+from zoneinfo import ZoneInfo
 
 from recretrain.errors import DataError
-from recretrain.preparation.zones import zone_named
+from recretrain.preparation.zones import TimeZone
+from recretrain.values import AtLeast1, NotEmpty, Within
 
 DAY = 86_400  # seconds, also of the days on which clocks change
+
+Hour = Annotated[int, Within(0, 23)]
 
 
 @dataclass(frozen=True)
@@ -43,15 +47,15 @@ class Timeline(Protocol):
 
 
 class Cut(ABC):
-    drops_later: ClassVar[bool] = False  # rows after the last slice are no error; they are not in the stream
+    drops_later: ClassVar[bool] = False  # whether rows after the last slice are left out of the stream, not an error
 
     @abstractmethod
     def slices(self, timeline: Timeline) -> list[Slice]:
-        """Slices one after the other from row 0 on, none of them empty; to the last row, but for `drops_later`."""
+        """Return slices one after the other from row 0 on, none empty, up to the last row unless `drops_later`."""
 
 
 def slices_of(cut: Cut, timeline: Timeline) -> list[Slice]:
-    """The slices of a cut, which are found to keep its contract."""
+    """The cut's slices; raises ValueError unless they are consecutive and non-empty."""
     slices = cut.slices(timeline)
     borders = [0, *(s.stop for s in slices)]
     in_order = [s.start for s in slices] == borders[:-1] and all(start < stop for start, stop in pairwise(borders))
@@ -65,16 +69,13 @@ def slices_of(cut: Cut, timeline: Timeline) -> list[Slice]:
 class ByCount(Cut):
     """Equal counts; sizes differ by at most one."""
 
-    periods: int
-
-    def __post_init__(self) -> None:
-        _at_least_one("periods", self.periods)
+    periods: AtLeast1
 
     def slices(self, timeline: Timeline) -> list[Slice]:
         if timeline.rows < self.periods:
             raise DataError(
                 f"only {timeline.rows} interactions for {self.periods} periods; "
-                f"lower data.cut.periods or loosen the filters of data"
+                f"lower data.cut.periods or loosen data.filters"
             )
         borders = [timeline.rows * p // self.periods for p in range(self.periods + 1)]
         return [Slice(str(p), start, stop) for p, (start, stop) in enumerate(pairwise(borders))]
@@ -84,18 +85,18 @@ class ByCount(Cut):
 class ByCalendar(Cut):
     """Months, weeks (from Monday) or slots of a day, on the clock of a time zone."""
 
-    every: str  # month | week | day
-    hours: Sequence[int]  # local hours at which the slots of a day begin
-    time_zone: str
+    every: Literal["month", "week", "day"]
+    hours: Annotated[Sequence[Hour], NotEmpty()]  # local hours at which the slots of a day begin
+    time_zone: TimeZone
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hours", tuple(self.hours))
-        if self.every not in ("month", "week", "day"):
-            raise DataError(f"data.cut.every is {self.every!r}; it may be month, week or day")
         if self.every != "day" and self.hours != (0,):
-            raise DataError(f"data.cut.hours cuts days; with every: {self.every} it must be [0], not {self.hours}")
-        if not self.hours or any(a >= b for a, b in pairwise((-1, *self.hours, 24))):
-            raise DataError(f"data.cut.hours is {self.hours}; give rising hours between 0 and 23")
+            raise DataError(
+                f"data.cut.hours cuts days; with data.cut.every={self.every} it must be [0], not {list(self.hours)}"
+            )
+        if any(a >= b for a, b in pairwise(self.hours)):
+            raise DataError(f"data.cut.hours is {list(self.hours)}; give rising hours")
 
     def slices(self, timeline: Timeline) -> list[Slice]:
         slots = self._slots(timeline.first, timeline.last)
@@ -105,13 +106,13 @@ class ByCalendar(Cut):
             if cut.start == cut.stop:
                 raise DataError(
                     f"period {index} ({cut.name}) has no interactions; cut more coarsely (data.cut.every, now "
-                    f"{self.every}; data.cut.hours, now {list(self.hours)}) or by count"
+                    f"{self.every}; data.cut.hours, now {list(self.hours)}) or by count (cut@data.cut=forty)"
                 )
         return slices
 
     def _slots(self, first: float, last: float) -> list[tuple[str, float]]:
         """Name and start of each slot from the one that holds `first` to the one that holds `last`."""
-        zone = zone_named(self.time_zone, "data.cut.time_zone")
+        zone = ZoneInfo(self.time_zone)
         day = datetime.fromtimestamp(first, zone).date() - timedelta(days=1)
         slots: list[tuple[str, float]] = []
         for local in self._starts(day):
@@ -147,17 +148,13 @@ class ByCalendar(Cut):
 
 @dataclass(frozen=True, kw_only=True)
 class FromEnd(Cut):
-    """Periods of so many days up to the last row; period 0 is everything before (ADER's weeks of DIGINETICA).
+    """Periods of so many days up to the last row; period 0 is everything before (ader.md, b3).
 
     A row exactly on a border belongs to the earlier period.
     """
 
-    periods: int
-    days: int  # of every period but the first
-
-    def __post_init__(self) -> None:
-        _at_least_one("periods", self.periods)
-        _at_least_one("days", self.days)
+    periods: AtLeast1
+    days: AtLeast1  # of every period but the first
 
     def slices(self, timeline: Timeline) -> list[Slice]:
         ends = [timeline.last - back * self.days * DAY for back in reversed(range(self.periods))]
@@ -166,19 +163,15 @@ class FromEnd(Cut):
 
 @dataclass(frozen=True, kw_only=True)
 class FromStart(Cut):
-    """Periods of so many days after the first session's end; later rows are dropped (ADER's days of YOOCHOOSE).
+    """Periods of so many days after the first session's end; later rows are dropped (ader.md, b3).
 
     Rows before that end are in period 0. A row exactly on a border belongs to the earlier period.
     """
 
-    periods: int
-    days: int  # of every period
+    periods: AtLeast1
+    days: AtLeast1  # of every period
 
     drops_later: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        _at_least_one("periods", self.periods)
-        _at_least_one("days", self.days)
 
     def slices(self, timeline: Timeline) -> list[Slice]:
         ends = [timeline.first_end + (index + 1) * self.days * DAY for index in range(self.periods)]
@@ -194,8 +187,3 @@ def _up_to(ends: Sequence[float], timeline: Timeline, periods: int, days: int) -
                 f"interactions; lower data.cut.periods (now {periods}) or change data.cut.days (now {days})"
             )
     return [Slice(str(index), start, stop) for index, (start, stop) in enumerate(pairwise(borders))]
-
-
-def _at_least_one(option: str, value: int) -> None:
-    if value < 1:
-        raise DataError(f"data.cut.{option} is {value}; it must be at least 1")

@@ -12,58 +12,71 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import duckdb
+import numpy as np
+import pyarrow.compute as pc
 
 from recretrain.errors import DataError
 from recretrain.preparation.cut import Cut, Slice, slices_of
 from recretrain.preparation.places import aside_of
-from recretrain.preparation.sources.base import Connection, Drop, Source, quoted
+from recretrain.preparation.sources.base import Deletion, Source
+from recretrain.preparation.sql import Connection, quoted
+
+PARTS = ("train", "valid", "test", "context")  # of a period; a period file holds the place in this list
+CONTEXT = PARTS.index("context")  # rows that are given as history, neither learned nor asked
 
 log = logging.getLogger(__name__)
 
 Count: TypeAlias = dict[str, str | int]
 
 
-def build(source: Source, files: Sequence[Path], folder: Path, card: dict[str, Any]) -> None:
-    with aside_of(folder) as aside, _database(source, folder) as connection:
+def build(source: Source, files: Sequence[Path], folder: Path, card: dict[str, Any], memory: str) -> None:
+    """Write the prepared `folder` (docs/contracts.md); `card` is the beginning of its stream.json."""
+    with aside_of(folder) as aside, _database(source, folder, memory) as connection:
         _load(connection, source, files)
         counts = _filter(connection, source, files)
         _order(connection, source.brings_periods(files))
         slices = _given(connection, source) if source.brings_periods(files) else _cut(connection, source.needed_cut)
-        counts += _drop_later(connection, source, slices, counts[-1])
-        _number(connection, source, files, slices)
+        counts += _delete_later(connection, source, slices, counts[-1])
+        spaces = _number(connection, source, files, slices)
         columns, periods = _write_periods(connection, slices, aside)
+        _write_tokens(connection, source, slices, aside)
         source.write_candidates(files, aside)
         source.write_facts(connection, files, aside)
         sizes = {f"n_{kind}s": _write_vocabulary(connection, kind, aside) for kind in ("user", "item")}
-        card = card | sizes | {"columns": columns, "periods": periods, "counts": counts}
+        card = card | sizes | spaces | {"columns": columns, "periods": periods, "counts": counts}
         (aside / "stream.json").write_text(json.dumps(card, indent=1) + "\n")
     log.info("%s: %d periods in %s", source.name, len(slices), folder)
 
 
 def _load(connection: Connection, source: Source, files: Sequence[Path]) -> None:
+    """Table `interactions`: the rows of the source, each with its number in the raw files."""
     try:
         source.rows(connection, files).create("raw")
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
         raise DataError(source.explain(files, error)) from error
+    # ids of different spaces never meet: the key of an item is then (space, raw id), and NULL where the id is
+    key = "* REPLACE (CASE WHEN item IS NOT NULL THEN {'space': space, 'id': item} END AS item)"
+    columns = key if "space" in connection.table("raw").columns else "*"
     # numbers of the raw rows, which outlive the deletions to come
-    connection.execute("CREATE TABLE interactions AS SELECT rowid AS row, * FROM raw ORDER BY rowid")
+    connection.execute(f"CREATE TABLE interactions AS SELECT rowid AS row, {columns} FROM raw ORDER BY rowid")
     connection.execute("DROP TABLE raw")
 
 
 def _filter(connection: Connection, source: Source, files: Sequence[Path]) -> list[Count]:
-    """Drop what the configuration asks for; what is then still unusable is an error."""
+    """Delete what the configuration asks for; a row that is then still unusable is an error."""
     counts = [_count(connection, "read")]
     log.info("%s: read %d rows, %d users, %d items", source.name, *list(counts[0].values())[1:])
-    for drop in source.before_check(files):
-        counts.append(_drop(connection, source, drop, counts[-1]))
+    for deletion in source.before_check(files):
+        counts.append(_delete(connection, source, deletion, counts[-1]))
     _check_complete(connection, source, files)
-    for drop in source.after_check(files):
-        counts.append(_drop(connection, source, drop, counts[-1]))
+    _check_parts(connection, source, files)
+    for deletion in source.after_check(files):
+        counts.append(_delete(connection, source, deletion, counts[-1]))
     if not counts[-1]["rows"]:
         steps = ", ".join(f"{c['step']} left {c['rows']}" for c in counts)
-        raise DataError(f"{source.name}: no interactions left ({steps}); loosen the filters of data")
+        raise DataError(f"{source.name}: no interactions left ({steps}); loosen data.filters")
     if source.repeats_are_errors:
         _check_repeats(connection, source, files)
     return counts
@@ -75,23 +88,23 @@ def _count(connection: Connection, step: str, table: str = "interactions") -> Co
     return {"step": step, "rows": rows, "users": users, "items": items}
 
 
-def _drop(connection: Connection, source: Source, drop: Drop, before: Count) -> Count:
-    dropped = connection.execute(f"DELETE FROM interactions WHERE {drop.rows}").fetchall()[0][0]
-    while drop.until_stable and dropped:
-        dropped = connection.execute(f"DELETE FROM interactions WHERE {drop.rows}").fetchall()[0][0]
-    return _told(source, _count(connection, drop.step), before)
+def _delete(connection: Connection, source: Source, deletion: Deletion, before: Count) -> Count:
+    deleted = connection.execute(f"DELETE FROM interactions WHERE {deletion.rows}").fetchall()[0][0]
+    while deletion.until_stable and deleted:
+        deleted = connection.execute(f"DELETE FROM interactions WHERE {deletion.rows}").fetchall()[0][0]
+    return _logged(source, _count(connection, deletion.step), before)
 
 
-def _drop_later(connection: Connection, source: Source, slices: Sequence[Slice], before: Count) -> list[Count]:
-    """What a cut leaves out goes before ids are given."""
+def _delete_later(connection: Connection, source: Source, slices: Sequence[Slice], before: Count) -> list[Count]:
+    """Delete rows after the last slice before ids are assigned."""
     if slices[-1].stop == before["rows"]:
         return []
     connection.execute("DELETE FROM stream WHERE position >= $1", [slices[-1].stop])
-    return [_told(source, _count(connection, "data.cut", "stream"), before)]
+    return [_logged(source, _count(connection, "data.cut", "stream"), before)]
 
 
-def _told(source: Source, count: Count, before: Count) -> Count:
-    lost = [int(before[what]) - int(count[what]) for what in ("rows", "users", "items")]
+def _logged(source: Source, count: Count, before: Count) -> Count:
+    lost = [int(before[key]) - int(count[key]) for key in ("rows", "users", "items")]
     log.info("%s: %s dropped %d rows, %d users, %d items", source.name, count["step"], *lost)
     return count
 
@@ -108,13 +121,22 @@ def _check_complete(connection: Connection, source: Source, files: Sequence[Path
             )
 
 
+def _check_parts(connection: Connection, source: Source, files: Sequence[Path]) -> None:
+    if "part" not in connection.table("interactions").columns:
+        return
+    query = f"SELECT part, row FROM interactions WHERE part NOT IN {PARTS} ORDER BY row LIMIT 1"
+    for part, row in connection.sql(query).fetchall():
+        raise DataError(f"{source.place_of(files, row)}: part is {part!r}; it may be {', '.join(PARTS)}")
+
+
 def _check_repeats(connection: Connection, source: Source, files: Sequence[Path]) -> None:
     query = """SELECT "user", item, min(row), max(row), count(*) OVER () FROM interactions
                GROUP BY "user", item HAVING count(*) > 1 ORDER BY max(row) LIMIT 1"""
     for user, item, first, again, pairs in connection.sql(query).fetchall():
+        name = item["id"] if isinstance(item, dict) else item
         raise DataError(
-            f"{source.place_of(files, again)}: user {user} and item {item} again, as in "
-            f"{source.place_of(files, first)} (so for {pairs} pairs); set data.repeats=first or keep"
+            f"{source.place_of(files, again)}: user {user} and item {name} again, as in "
+            f"{source.place_of(files, first)} (so for {pairs} pairs); set data.filters.repeats=first or keep"
         )
 
 
@@ -167,25 +189,39 @@ def _given(connection: Connection, source: Source) -> list[Slice]:
     return [Slice(source.period_name(period), start, stop) for period, start, stop in given]
 
 
-def _number(connection: Connection, source: Source, files: Sequence[Path], slices: Sequence[Slice]) -> None:
-    """Tables `users` and `items`: id, key, first_period; then `coded`, the stream in ids."""
+def _number(
+    connection: Connection, source: Source, files: Sequence[Path], slices: Sequence[Slice]
+) -> dict[str, list[str]]:
+    """Tables `users` and `items` (id, key, first_period), then `coded`, the stream in ids; returns the spaces, if any.
+
+    With spaces, `items` and `coded` have them as indices, and `items` keeps the pair that is an item's full key.
+    """
     connection.execute("CREATE TABLE slices (index INTEGER, start BIGINT)")
     connection.executemany("INSERT INTO slices VALUES (?, ?)", [[i, s.start] for i, s in enumerate(slices)])
     sizes = source.vocabulary(files)
     for kind, size in zip(("user", "item"), sizes or (None, None), strict=True):
         connection.execute(_own_ids(kind, size, len(slices)) if size is not None else _ids_by_appearance(kind))
-    extra = [c for c in connection.table("stream").columns if c in ("time", "rating", "session")]
-    casts = {"time": "time::DOUBLE AS time", "rating": "rating::FLOAT AS rating", "session": "sessions.id AS session"}
-    if "session" in extra:
+    present = connection.table("stream").columns
+    spaces = _number_spaces(connection) if "space" in present else []
+    if "session" in present:
         connection.execute(_ids_by_appearance("session"))
+    casts = {
+        "time": "time::DOUBLE AS time",
+        "rating": "rating::FLOAT AS rating",
+        "session": "sessions.id AS session",
+        "part": f"(list_position({list(PARTS)}, part) - 1)::TINYINT AS part",
+        "space": "items.space AS space",
+    }
     connection.execute(
         f"""CREATE TABLE coded AS
-            SELECT users.id::BIGINT AS "user", items.id::BIGINT AS item, {"".join(casts[c] + ", " for c in extra)}
-                   position
-            FROM stream JOIN users ON users.key = stream."user" JOIN items ON items.key = stream.item
-            {"JOIN sessions ON sessions.key = stream.session" if "session" in extra else ""}
+            SELECT users.id::BIGINT AS "user", items.id::BIGINT AS item,
+                   {"".join(f"{casts[column]}, " for column in present if column in casts)} position
+            FROM stream JOIN users ON users.key = stream."user"
+            JOIN items ON items.{"pair" if spaces else "key"} = stream.item
+            {"JOIN sessions ON sessions.key = stream.session" if "session" in present else ""}
             ORDER BY position"""
     )
+    return {"spaces": spaces} if spaces else {}
 
 
 def _ids_by_appearance(kind: str) -> str:
@@ -204,10 +240,25 @@ def _own_ids(kind: str, size: int, periods: int) -> str:
         ORDER BY id"""
 
 
+def _number_spaces(connection: Connection) -> list[str]:
+    """Split the keys of `items` into raw id and space; returns the spaces in order of first appearance."""
+    connection.execute(
+        """CREATE TABLE spaces AS
+           SELECT row_number() OVER (ORDER BY min(id)) - 1 AS index, key.space AS name FROM items GROUP BY key.space"""
+    )
+    connection.execute(
+        """CREATE OR REPLACE TABLE items AS
+           SELECT id, key.id AS key, key AS pair, first_period, spaces.index::SMALLINT AS space
+           FROM items JOIN spaces ON spaces.name = items.key.space ORDER BY id"""
+    )
+    return [str(name) for (name,) in connection.sql("SELECT name FROM spaces ORDER BY index").fetchall()]
+
+
 def _write_periods(
     connection: Connection, slices: Sequence[Slice], folder: Path
 ) -> tuple[list[str], list[dict[str, Any]]]:
-    columns = [c for c in connection.table("coded").columns if c != "position"]
+    coded = connection.table("coded").columns
+    columns = [column for column in coded if column not in ("position", "space")]
     when = "min(time), max(time)" if "time" in columns else "NULL, NULL"
     periods = []
     for index, cut in enumerate(slices):
@@ -216,23 +267,60 @@ def _write_periods(
         file = quoted(folder / f"period_{index:03d}.parquet")
         connection.execute(f"COPY (SELECT {names} {inside} ORDER BY position) TO {file} (FORMAT parquet)")
         start, end = connection.sql(f"SELECT {when} {inside}").fetchall()[0]
-        periods.append({"name": cut.name, "rows": cut.stop - cut.start, "start": start, "end": end})
+        period = {"name": cut.name, "rows": cut.stop - cut.start, "start": start, "end": end}
+        if "space" in coded:
+            period["space"] = _space_of(connection, cut, inside, "part" in coded)
+        periods.append(period)
     return columns, periods
+
+
+def _space_of(connection: Connection, period: Slice, inside: str, has_parts: bool) -> int:
+    """The one space of a period's rows other than context."""
+    asked = f"{inside} AND part <> {CONTEXT}" if has_parts else inside
+    found = [space for (space,) in connection.sql(f"SELECT DISTINCT space {asked} ORDER BY space").fetchall()]
+    if len(found) != 1:
+        names = ", ".join(name for (name,) in connection.sql("SELECT name FROM spaces ORDER BY index").fetchall())
+        raise DataError(
+            f"period {period.name} has rows of {len(found)} spaces ({names}) beside its context; a period learns and "
+            "asks the items of one space"
+        )
+    return int(found[0])
+
+
+def _write_tokens(connection: Connection, source: Source, slices: Sequence[Slice], folder: Path) -> None:
+    """The words of the rows' texts, row by row with the period files; no file where the source has no texts."""
+    tokens = source.tokens(connection)
+    if tokens is None:
+        return
+    tokens.create("tokens")
+    for index, cut in enumerate(slices):
+        query = f"""SELECT tokens FROM tokens WHERE position >= {cut.start} AND position < {cut.stop}
+                    ORDER BY position"""
+        texts = connection.sql(query).to_arrow_table().column("tokens").combine_chunks()
+        if len(texts) != cut.stop - cut.start or texts.null_count:
+            raise ValueError(f"{type(source).__name__}.tokens lacks some of the {cut.stop - cut.start} rows of {index}")
+        lengths = pc.list_value_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
+        np.savez(
+            folder / f"tokens_{index:03d}.npz",
+            offsets=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]),
+            values=texts.flatten().to_numpy(zero_copy_only=False).astype(np.int32),
+        )
 
 
 def _write_vocabulary(connection: Connection, kind: str, folder: Path) -> int:
     file = quoted(folder / f"{kind}s.parquet")
-    query = f"SELECT id::BIGINT AS id, key, first_period::INTEGER AS first_period FROM {kind}s ORDER BY id"
+    space = ", space" if "space" in connection.table(f"{kind}s").columns else ""
+    query = f"SELECT id::BIGINT AS id, key, first_period::INTEGER AS first_period{space} FROM {kind}s ORDER BY id"
     return int(connection.execute(f"COPY ({query}) TO {file} (FORMAT parquet)").fetchall()[0][0])
 
 
 @contextmanager
-def _database(source: Source, folder: Path) -> Iterator[Connection]:
-    """DuckDB on disk next to `folder`, so that `memory_limit` holds; gone afterwards."""
+def _database(source: Source, folder: Path, memory: str) -> Iterator[Connection]:
+    """DuckDB on disk next to `folder`, so that `memory` is enough; gone afterwards."""
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as work:
         connection = duckdb.connect(f"{work}/rows.duckdb")
         try:
-            _limit_memory(connection, source.memory_limit)
+            _limit_memory(connection, memory)
             connection.execute(f"SET temp_directory = {quoted(work + '/spill')}")
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET enable_progress_bar = false")  # it would write to standard output
@@ -240,13 +328,13 @@ def _database(source: Source, folder: Path) -> Iterator[Connection]:
             yield connection
         except duckdb.OutOfMemoryException as error:
             first = str(error).partition("\n")[0]
-            raise DataError(f"{source.name}: {first}; raise data.memory_limit (now {source.memory_limit})") from error
+            raise DataError(f"{source.name}: {first}; raise paths.memory (now {memory})") from error
         finally:
             connection.close()
 
 
-def _limit_memory(connection: Connection, limit: str) -> None:
+def _limit_memory(connection: Connection, memory: str) -> None:
     try:
-        connection.execute(f"SET memory_limit = {quoted(limit)}")
+        connection.execute(f"SET memory_limit = {quoted(memory)}")
     except duckdb.Error as error:
-        raise DataError(f"data.memory_limit is {limit!r}; give an amount such as 500MB or 1GB") from error
+        raise DataError(f"paths.memory is {memory!r}; give an amount such as 500MB or 1GB") from error

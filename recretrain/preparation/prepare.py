@@ -1,11 +1,11 @@
-"""Raw files become period files once; whoever asks for the same again gets the same folder."""
+"""Raw files become period files once; the same source and files give the same folder again."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,22 @@ import duckdb
 from recretrain.errors import DataError
 from recretrain.preparation.contents import content_of
 from recretrain.preparation.cut import Cut
-from recretrain.preparation.period_files import build
+from recretrain.preparation.period_files import PARTS, build
 from recretrain.preparation.places import aside_of, only_one
-from recretrain.preparation.sources.base import Generator, Source, plain, quoted
+from recretrain.preparation.sources.base import Source, flat, plain
+from recretrain.preparation.sql import quoted
 
 FORMAT = 1  # of the prepared folder; part of its digest
+MEMORY = "1GB"
 
 log = logging.getLogger(__name__)
 
 
-def prepare(source: Source, *, data_root: Path, cache: Path) -> Path:
-    """Return the folder of period files (docs/contracts.md) of this source, made if it does not exist yet."""
+def prepare(source: Source, *, data_root: Path, cache: Path, memory: str = MEMORY) -> Path:
+    """Return the folder of period files (docs/contracts.md) of this source, made if it does not exist yet.
+
+    `memory` is the most that DuckDB may use, the rest goes to the disk.
+    """
     cache = Path(cache).absolute()
     raw = find_raw(source, Path(data_root), cache)
     recipe = {
@@ -41,17 +46,19 @@ def prepare(source: Source, *, data_root: Path, cache: Path) -> Path:
             if not folder.is_dir():
                 raw.make()
                 card = recipe | {"source": raw.kind, "digest": digest}
-                build(raw.source, raw.files, folder, card)
+                build(raw.source, raw.files, folder, card, memory)
     return folder
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """What a prepared folder holds, for people: stream.json and what can be counted in the files."""
+    """The contents of a prepared folder, for people: stream.json and what can be counted in the files."""
     card: dict[str, Any] = json.loads((folder / "stream.json").read_text())
     periods = card["periods"]
     arrivals = {kind: _arrivals(folder / f"{kind}.parquet") for kind in ("users", "items")}
     for index, period in enumerate(periods):
         period |= {f"new_{kind}": count.get(index, 0) for kind, count in arrivals.items()}
+        period |= _parts(folder / f"period_{index:03d}.parquet") if "part" in card["columns"] else {}
+        period |= {"space": card["spaces"][period["space"]]} if "spaces" in card else {}
     files = quoted(folder / "period_*.parquet")
     repeats = f'SELECT count(*) - count(DISTINCT ("user", item)) FROM read_parquet({files})'
     return card | {
@@ -63,20 +70,21 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def list_sources(conf_dir: Path, data_root: Path, cache: Path) -> list[dict[str, str]]:
-    """Every data set of conf/data: name, what it is, found, missing or generator, and where it is looked for."""
+    """Every data set of conf/data: its name, summary, state (found, missing, generator, ...) and place."""
     return [_listed(file, Path(data_root)) for file in sorted((conf_dir / "data").glob("*.yaml"))]
 
 
 def load_source(file: Path, **changes: Any) -> Source:
-    """The source of one file of conf/data with the cut it chooses there, and with some values changed."""
+    """The source of one file of conf/data with the cut it chooses there; a change of a group keeps its other keys."""
     import yaml
     from hydra.utils import instantiate
+    from omegaconf import OmegaConf
 
     node = yaml.safe_load(file.read_text())
     for default in node.pop("defaults", []):
         if isinstance(default, dict) and (cut := default.get("/cut@cut")):
             node["cut"] = yaml.safe_load((file.parents[1] / "cut" / f"{cut}.yaml").read_text())
-    source = instantiate(node | changes)
+    source = instantiate(OmegaConf.merge(node, changes), _convert_="all")
     if not isinstance(source, Source):
         raise TypeError(f"{file}: {node['_target_']} is not a Source")
     return source
@@ -89,7 +97,7 @@ class Raw:
     kind: str  # raw | synthetic
     source: Source  # finds and reads them
     root: Path
-    identity: list[Any]  # what of them enters the digest
+    identity: list[Any]  # their part of the digest
 
     @property
     def brings_periods(self) -> bool:
@@ -116,12 +124,10 @@ def find_raw(source: Source, data_root: Path, cache: Path) -> Raw:
     files = [] if source.source == "synthetic" else source.find(data_root)
     if files:
         return Raw("raw", source, data_root, [[f.name, content_of(f, cache / ".contents")] for f in files])
-    generator = source.generates()
-    if source.source == "raw" or (source.source == "auto" and generator is None):
+    if source.source == "raw" or (source.source == "auto" and source.generator is None):
         raise DataError(source.missing(data_root))
-    if generator is None:
-        raise DataError(f"there is no generator for {source.name}; set data.source=raw")
-    identity = _generator_identity(generator)
+    generator = source.needed_generator
+    identity = [type(generator).__name__, generator.version, flat({"generator": generator})]
     folder = cache / "synthetic" / f"{source.name}-{digest_of(identity)}"
     return Raw("synthetic", replace(source, path=str(folder)), data_root, identity)
 
@@ -131,21 +137,17 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _generator_identity(generator: Generator) -> list[Any]:
-    return [type(generator).__name__, generator.version, plain(asdict(generator))]  # type: ignore[call-overload]
-
-
 def _cut_options(cut: Cut) -> dict[str, Any]:
-    return {"by": type(cut).__name__} | {f.name: plain(getattr(cut, f.name)) for f in fields(cut)}  # type: ignore[arg-type]
+    return {"by": type(cut).__name__} | flat({"cut": cut})
 
 
 def _listed(file: Path, data_root: Path) -> dict[str, str]:
     if "path: ???" in file.read_text():
         source = load_source(file, path="")
-        return {"name": file.stem, "about": source.about, "state": "yours", "path": "data.path=..."}
+        return {"name": file.stem, "about": source.about.summary, "state": "yours", "path": "data.path=..."}
     source = load_source(file)
     where = str(data_root / source.path)
-    return {"name": file.stem, "about": source.about, "state": _state(source, data_root), "path": where}
+    return {"name": file.stem, "about": source.about.summary, "state": _state(source, data_root), "path": where}
 
 
 def _state(source: Source, data_root: Path) -> str:
@@ -154,9 +156,17 @@ def _state(source: Source, data_root: Path) -> str:
             return "found"
     except DataError:
         return "incomplete"
-    return "generator" if source.generates() else "missing"
+    return "generator" if source.generator else "missing"
+
+
+def _parts(period: Path) -> dict[str, int]:
+    """Rows of every part."""
+    query = f"SELECT part, count(*) FROM read_parquet({quoted(period)}) GROUP BY part"
+    counts = dict(duckdb.connect().sql(query).fetchall())
+    return {part: counts.get(code, 0) for code, part in enumerate(PARTS)}
 
 
 def _arrivals(vocabulary: Path) -> dict[int, int]:
+    """Users (or items) of whom each period is the first."""
     counts = f"SELECT first_period, count(*) FROM read_parquet({quoted(vocabulary)}) GROUP BY 1"
     return dict(duckdb.connect().sql(counts).fetchall())

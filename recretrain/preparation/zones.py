@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from recretrain.errors import DataError
+
+class NamesZone:
+    """Text that names a time zone."""
+
+    def holds(self, value: Any) -> bool:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return False
+        return True
+
+    def __str__(self) -> str:
+        return "the name of a time zone, such as Europe/Oslo or UTC"
 
 
-def zone_named(name: str, key: str) -> ZoneInfo:
-    """The zone that the configuration names at `key`."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise DataError(f"{key} is {name!r}, which is no zone; Europe/Oslo or UTC would be") from error
+TimeZone = Annotated[str, NamesZone()]

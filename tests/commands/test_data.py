@@ -15,7 +15,7 @@ SMALL = [
     "data.generator.reviews=600",
     "data.generator.users=60",
     "data.generator.items=60",
-    "data.k_core=0",
+    "data.filters.k_core=0",
     "data.cut.periods=5",
 ]
 

@@ -50,7 +50,7 @@ def test_help_of_run_shows_every_key_of_what_is_chosen(recretrain: Any) -> None:
     shown = [line.split()[0].partition("=")[0] for line in lines if re.match(r"  [\w.]+=", line)]
     keys = [key for key, _ in _leaves(config)]
     assert len(keys) > 40
-    assert {"backbone.hidden", "data.generator.users", "data.merge_ids", "paths.cache", "seed"} <= set(keys)
+    assert {"backbone.hidden", "data.generator.users", "data.films.merge_ids", "paths.cache", "seed"} <= set(keys)
     assert [key for key in keys if shown.count(key) != 1] == []
     assert "  seed=4" in lines
 

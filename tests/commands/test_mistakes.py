@@ -185,11 +185,14 @@ def test_other_verbs_explain_themselves_too(recretrain: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["prepare", "data=yelp", "data.repeats=firts"], "data.repeats"),
-        (["prepare", "data=table", "data.path=x", "data.time_unit=days"], "data.time_unit"),
+        (["prepare", "data=yelp", "data.filters.repeats=firts"], "data.filters.repeats"),
+        (["prepare", "data=table", "data.path=x", "data.columns.time_unit=days"], "data.columns.time_unit"),
         (["prepare", "data=yelp", "data.cut.periods=x"], "data.cut.periods='x' must be a whole number"),
         (["synth", "here", "data=yelp", "data.generator.users=x"], "data.generator.users='x' must be a whole number"),
-        (["synth", "here", "data=yelp", "data.k_cor=1"], "data has no key 'k_cor'; did you mean k_core?"),
+        (
+            ["synth", "here", "data=yelp", "data.filters.k_cor=1"],
+            "data.filters has no key 'k_cor'; did you",
+        ),
     ],
 )
 def test_verbs_on_data_check_its_values(recretrain: Any, words: list[str], message: str) -> None:

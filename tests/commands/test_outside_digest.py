@@ -18,7 +18,7 @@ TINY = [
     "data.generator.reviews=1500",
     "data.generator.users=100",
     "data.generator.items=100",
-    "data.k_core=0",
+    "data.filters.k_core=0",
     "data.cut.periods=6",
     "schedule.start=3",
     "schedule.first_test=4",
@@ -32,16 +32,13 @@ TINY = [
 ]
 OTHER = {  # of each key: another value, or several that give it one
     "hydra": ["hydra.launcher.n_jobs=1"],
-    "paths": ["paths.outputs=elsewhere", "paths.cache=elsewhere/cache"],
+    "paths": ["paths.outputs=elsewhere", "paths.cache=elsewhere/cache", "paths.memory=300MB"],
     "logger": ["+logger._target_=pytorch_lightning.loggers.CSVLogger", "+logger.save_dir=figures"],
     "trainer.device": ["trainer.device=auto"],
     "trainer.threads": ["trainer.threads=2"],
     "trainer.progress": ["trainer.progress=true"],
     "schedule.last_test": ["schedule.last_test=4"],
-    "data.memory_limit": ["data.memory_limit=300MB"],
-    "data.about": ["data.about=words"],
-    "data.origin": ["data.origin=words"],
-    "data.terms": ["data.terms=words"],
+    "data.about": ["data.about.summary=words"],
 }
 
 

@@ -31,7 +31,7 @@ def test_compose_gives_values_and_choices() -> None:
         "backbone.embedding_size=8",
         "eval.questions.seed=1",
         "schedule.start=9",
-        "data.min_rating=4",
+        "data.filters.min_rating=4",
         "data.cut.periods=20",
         "trainer.precision=bf16-mixed",
     ],

@@ -177,7 +177,10 @@ def test_classes_of_other_libraries_are_left_alone() -> None:
         (["method=sml", "method.loops=x"], r"method\.loops='x'"),
         (["data=yelp", "data.generator.users=x"], r"data\.generator\.users='x' must be a whole number"),
         (["data=yelp", "data.generator=5"], r"data\.generator=5 must be keys with a _target_ \(a Generator\)"),
-        (["data=diginetica", "data.min_item_clicks=abc"], r"data\.min_item_clicks='abc' must be a whole number"),
+        (
+            ["data=diginetica", "data.filters.min_item_clicks=abc"],
+            r"data\.filters\.min_item_clicks='abc' must be a wh",
+        ),
         (["data=yoochoose", "data.path=5"], r"data\.path=5 must be text"),
         (["method.pretraining=5"], r"method\.pretraining=5 must be keys with a _target_"),
         (["method.pretraining.epochs=x"], r"method\.pretraining\.epochs='x' must be a whole number"),
@@ -193,11 +196,11 @@ def test_a_whole_configuration_is_checked(overrides: Sequence[str], message: str
 
 
 def test_a_check_can_be_kept_to_some_nodes() -> None:
-    config, _ = compose(["method.loops=x", "data.k_core=x"])
+    config, _ = compose(["method.loops=x", "data.filters.k_core=x"])
 
     check(config, under=["eval"])
 
-    with pytest.raises(ConfigError, match=r"data\.k_core"):
+    with pytest.raises(ConfigError, match=r"data\.filters\.k_core"):
         check(config, under=["eval", "data"])
 
 

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recretrain.errors import DataError
+from recretrain.configuration.compose import compose
+from recretrain.configuration.signatures import check
+from recretrain.errors import ConfigError, DataError
 from recretrain.preparation.cut import DAY, ByCalendar, ByCount, Cut, FromEnd, FromStart, Slice, slices_of
 
 
@@ -91,16 +93,40 @@ def test_an_empty_period_is_named_with_the_cure():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every": "year"}, "every is 'year'; it may be month, week or day"),
-        ({"every": "month", "hours": [0, 12]}, r"hours cuts days; with every: month it must be \[0\]"),
-        ({"every": "day", "hours": [17, 10]}, "give rising hours between 0 and 23"),
-        ({"every": "day", "hours": [0, 24]}, "give rising hours between 0 and 23"),
-        ({"every": "day", "time_zone": "Europe/Olso"}, "time_zone is 'Europe/Olso', which is no zone"),
+        ({"every": "month", "hours": [0, 12]}, r"hours cuts days; with data\.cut\.every=month it must be \[0\]"),
+        ({"every": "day", "hours": [17, 10]}, r"data\.cut\.hours is \[17, 10\]; give rising hours"),
     ],
 )
-def test_values_that_cannot_work_are_named(options: dict, message: str):
+def test_values_that_cannot_work_together_are_named(options: dict, message: str):
     with pytest.raises(DataError, match=message):
-        ByCalendar(**{"hours": [0], "time_zone": "UTC"} | options).slices(at("2019-01-05"))
+        ByCalendar(**{"hours": [0], "time_zone": "UTC"} | options)
+
+
+@pytest.mark.parametrize(
+    ("cut", "override", "message"),
+    [
+        ("three_a_day", "every=year", "every='year' must be one of month, week, day"),
+        ("three_a_day", "hours=[0,24]", "hours[1]=24 must be a whole number, between 0 and 23"),
+        ("three_a_day", "hours=[]", "hours=[] must be a list, not empty"),
+        (
+            "three_a_day",
+            "time_zone=Europe/Olso",
+            "time_zone='Europe/Olso' must be text, the name of a time zone",
+        ),
+        ("forty", "periods=0", "periods=0 must be a whole number, at least 1"),
+        ("weeks_from_end", "periods=0", "periods=0 must be a whole number, at least 1"),
+        ("weeks_from_end", "days=0", "days=0 must be a whole number, at least 1"),
+        ("days_from_start", "periods=0", "periods=0 must be a whole number, at least 1"),
+        ("days_from_start", "days=0", "days=0 must be a whole number, at least 1"),
+    ],
+)
+def test_values_that_cannot_work_are_named(cut: str, override: str, message: str):
+    config, _ = compose(["data=yelp", f"cut@data.cut={cut}", f"data.cut.{override}"])
+
+    with pytest.raises(ConfigError) as error:
+        check(config, under=["data"])
+
+    assert f"data.cut.{message}" in str(error.value)
 
 
 def borders(slices: Sequence[Slice]) -> list[tuple[int, int]]:
@@ -135,13 +161,6 @@ def test_days_after_the_last_row_are_named_with_the_cure():
 
     with pytest.raises(DataError, match=r"period 2 \(up to 1970-01-04 00:00\) has no .* lower data\.cut\.periods"):
         FromStart(periods=3, days=1).slices(rows)
-
-
-@pytest.mark.parametrize("cut", [FromEnd, FromStart])
-@pytest.mark.parametrize("option", ["periods", "days"])
-def test_no_periods_or_days_are_an_error(cut: type[FromEnd | FromStart], option: str):
-    with pytest.raises(DataError, match=rf"data\.cut\.{option} is 0; it must be at least 1"):
-        cut(**{"periods": 3, "days": 7, option: 0})
 
 
 @pytest.mark.parametrize(

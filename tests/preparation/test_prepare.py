@@ -99,7 +99,7 @@ def test_a_second_call_touches_nothing(tmp_path: Path):
     folder = prepared(tmp_path, ROWS)
     before = (folder / "stream.json").stat()
 
-    source = load_source(CONF / "data/table.yaml", path=str(tmp_path / "rows.parquet"), memory_limit="500MB")
+    source = load_source(CONF / "data/table.yaml", path=str(tmp_path / "rows.parquet"), about={"terms": "mine"})
     again = prepare(replace(source, cut=ByCount(periods=2)), data_root=tmp_path, cache=tmp_path / "cache")
 
     assert again == folder
@@ -109,7 +109,7 @@ def test_a_second_call_touches_nothing(tmp_path: Path):
 def test_whatever_shapes_the_data_names_another_folder(tmp_path: Path):
     folders = [
         prepared(tmp_path, ROWS),
-        prepared(tmp_path, ROWS, repeats="first"),
+        prepared(tmp_path, ROWS, filters={"repeats": "first"}),
         prepared(tmp_path, ROWS, periods=3),
         prepared(tmp_path, ROWS, name="other"),
         prepared(tmp_path, [*ROWS, ("dan", "x", 7)]),
@@ -144,20 +144,20 @@ def test_a_file_is_read_once_for_its_digest(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_later_repeats_of_a_pair_are_dropped_on_request_and_counted(tmp_path: Path):
-    folder = prepared(tmp_path, ROWS, repeats="first")
+    folder = prepared(tmp_path, ROWS, filters={"repeats": "first"})
 
     assert ("ann", "x") not in period(folder, 1)
     assert steps(folder) == [("read", 6), ("repeats=first", 5)]
 
 
 def test_repeats_are_an_error_on_request(tmp_path: Path):
-    with pytest.raises(DataError, match=r"row 5: user ann and item x again, as in .*row 1 .*data\.repeats=first"):
-        prepared(tmp_path, ROWS, repeats="error")
+    with pytest.raises(DataError, match=r"row 5: user ann and item x again, as in .*row 1 .*filters\.repeats=first"):
+        prepared(tmp_path, ROWS, filters={"repeats": "error"})
 
 
 def test_rare_users_go_first_then_rare_items(tmp_path: Path):
     # cat has one row: it goes, which leaves y and z with one row each: they go; ann and bob are not looked at again
-    folder = prepared(tmp_path, ROWS, min_user_interactions=2, min_item_interactions=2)
+    folder = prepared(tmp_path, ROWS, filters={"min_user_interactions": 2, "min_item_interactions": 2})
 
     assert steps(folder) == [("read", 6), ("min_user_interactions=2", 5), ("min_item_interactions=2", 3)]
     assert period(folder, 0) + period(folder, 1) == [("ann", "x"), ("bob", "x"), ("ann", "x")]
@@ -165,22 +165,22 @@ def test_rare_users_go_first_then_rare_items(tmp_path: Path):
 
 def test_the_core_is_what_is_left_when_nothing_more_goes(tmp_path: Path):
     # cat and z go, then bob and y (one row each), then only ann's two rows of x are left
-    folder = prepared(tmp_path, ROWS, k_core=2)
+    folder = prepared(tmp_path, ROWS, filters={"k_core": 2})
 
     assert steps(folder) == [("read", 6), ("k_core=2", 2)]
 
 
 def test_every_filter_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.INFO, "recretrain"):
-        prepared(tmp_path, ROWS, repeats="first")
+        prepared(tmp_path, ROWS, filters={"repeats": "first"})
 
     assert "table: read 6 rows, 3 users, 3 items" in caplog.messages
     assert "table: repeats=first dropped 1 rows, 0 users, 0 items" in caplog.messages
 
 
 def test_nothing_left_is_an_error_that_tells_which_filter_took_what(tmp_path: Path):
-    with pytest.raises(DataError, match=r"no interactions left \(read left 6, k_core=9 left 0\); loosen"):
-        prepared(tmp_path, ROWS, k_core=9)
+    with pytest.raises(DataError, match=r"no interactions left \(read left 6, k_core=9 left 0\); loosen data\.filters"):
+        prepared(tmp_path, ROWS, filters={"k_core": 9})
 
 
 def test_more_periods_than_rows_is_an_error(tmp_path: Path):
@@ -206,8 +206,10 @@ def test_what_a_killed_preparation_left_behind_is_removed(tmp_path: Path):
 
 
 def test_a_memory_limit_that_is_none_is_an_error(tmp_path: Path):
-    with pytest.raises(DataError, match=r"data\.memory_limit is 'much'; give an amount such as 500MB or 1GB"):
-        prepared(tmp_path, ROWS, memory_limit="much")
+    source = load_source(CONF / "data/table.yaml", path=str(write(tmp_path, ROWS)))
+
+    with pytest.raises(DataError, match=r"paths\.memory is 'much'; give an amount such as 500MB or 1GB"):
+        prepare(source, data_root=tmp_path, cache=tmp_path / "cache", memory="much")
 
 
 def test_two_at_once_make_one_folder(tmp_path: Path):

@@ -72,8 +72,8 @@ def test_what_is_dropped_is_counted(tmp_path: Path):
 
 
 def test_implicit_ratings_may_be_kept_and_undated_books_dropped(tmp_path: Path):
-    kept = rows(prepared(tmp_path, implicit="keep"))
-    dated = rows(prepared(tmp_path, implicit="keep", missing_year="drop"))
+    kept = rows(prepared(tmp_path, states={"implicit": "keep"}))
+    dated = rows(prepared(tmp_path, states={"implicit": "keep", "missing_year": "drop"}))
 
     assert {(item, rating) for _, _, item, rating in kept - dated} == {("0C", 0.0)}
     assert {state for state, *_ in kept - dated} <= {"warm", "user_cold"}  # the year 0 is before 1998

@@ -10,17 +10,18 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hydra.errors import InstantiationException
 
+from recretrain.configuration.compose import compose
+from recretrain.configuration.signatures import check
 from recretrain.data.prefixes import prefixes_of
 from recretrain.data.questions import SessionPrefixes
 from recretrain.data.stream import Stream
-from recretrain.errors import DataError
+from recretrain.errors import ConfigError, DataError
 from recretrain.preparation.cut import ByCount, Cut, FromEnd, FromStart
 from recretrain.preparation.prepare import load_source, prepare
 
 CONF = Path(__file__).parents[2] / "conf"
-ALL = {"min_session_clicks": 0, "min_item_clicks": 0}  # no filters
+ALL = {"filters": {"min_session_clicks": 0, "min_item_clicks": 0}}  # no filters
 HEADER = "sessionId;userId;itemId;timeframe;eventdate"
 DAY = 86_400
 MAY_9 = 1_462_752_000.0  # 2016-05-09T00:00:00Z
@@ -124,7 +125,7 @@ def test_short_sessions_go_then_rare_items_then_the_sessions_that_became_short(t
     # left with 2 clicks and stays, as items are looked at once
     sessions(tmp_path, s1="b", s2="aba", s3="ab", s4="cddd")
 
-    folder = prepared(tmp_path, "yoochoose", min_session_clicks=2, min_item_clicks=3)
+    folder = prepared(tmp_path, "yoochoose", filters={"min_session_clicks": 2, "min_item_clicks": 3})
 
     assert steps(folder) == [
         ("read", 10), ("min_session_clicks=2", 9), ("min_item_clicks=3", 6), ("min_session_clicks=2 again", 5)
@@ -142,7 +143,7 @@ def test_short_sessions_go_then_rare_items_then_the_sessions_that_became_short(t
 def test_a_filter_of_0_is_off(tmp_path: Path, off: str, expected: list[tuple[str, int]]):
     sessions(tmp_path, s1="a", s2="aab")
 
-    folder = prepared(tmp_path, "yoochoose", **{"min_session_clicks": 2, "min_item_clicks": 2, off: 0})
+    folder = prepared(tmp_path, "yoochoose", filters={"min_session_clicks": 2, "min_item_clicks": 2, off: 0})
 
     assert steps(folder) == expected
 
@@ -151,7 +152,7 @@ def test_the_published_filters_are_2_clicks_a_session_and_5_an_item():
     for name in ("diginetica", "yoochoose"):
         source = load_source(CONF / f"data/{name}.yaml")
 
-        steps = [drop.step for drop in source.after_check([Path("raw")])]
+        steps = [deletion.step for deletion in source.after_check([Path("raw")])]
 
         assert steps == ["min_session_clicks=2", "min_item_clicks=5", "min_session_clicks=2 again"]
 
@@ -226,9 +227,12 @@ def test_another_header_is_an_error(tmp_path: Path):
         prepared(tmp_path, "diginetica")
 
 
-def test_a_zone_that_is_none_is_an_error(tmp_path: Path):
-    with pytest.raises(InstantiationException, match=r"data\.time_zone is 'Europe/Olso', which is no zone"):
-        prepared(tmp_path, "diginetica", time_zone="Europe/Olso")
+@pytest.mark.parametrize("name", ["Europe/Olso", "", "Europe", "../UTC"])
+def test_a_zone_that_is_none_is_an_error(name: str):
+    config, _ = compose(["data=diginetica", f"data.time_zone='{name}'"])
+
+    with pytest.raises(ConfigError, match=f"data.time_zone='{name}' must be text, the name of a time zone, such as"):
+        check(config, under=["data"])
 
 
 def given(tmp: Path, *files: str) -> Path:

@@ -36,7 +36,7 @@ def write(file: Path, lines: list[str]) -> Path:
 
 
 def prepared(tmp: Path, name: str, path: Path, **options: Any) -> Path:
-    source = load_source(CONF / f"data/{name}.yaml", path=str(path), **{"k_core": 0} | options)
+    source = load_source(CONF / f"data/{name}.yaml", path=str(path), **{"filters": {"k_core": 0}} | options)
     return prepare(replace(source, cut=ByCount(periods=1)), data_root=tmp, cache=tmp / "cache")
 
 
@@ -61,7 +61,7 @@ def test_the_core_of_yelp_is_asked_for_by_default(tmp_path: Path):
     file = write(tmp_path / "review.json", REVIEWS)
 
     with pytest.raises(DataError, match="k_core=10 left 0"):
-        prepared(tmp_path, "yelp", file, k_core=load_source(CONF / "data/yelp.yaml").k_core)  # type: ignore[attr-defined]
+        prepared(tmp_path, "yelp", file, filters={})
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_days_are_read_in_order_and_front_page_events_dropped_and_counted(tmp_pa
 def test_a_front_page_event_is_an_error_unless_its_drop_was_asked_for(tmp_path: Path):
     write(tmp_path / "20170101", [event("a", "n1", 1), event("b", None, 2)])
 
-    with pytest.raises(DataError, match=r"20170101, line 2 .*: item is missing .*data\.front_page=drop"):
-        prepared(tmp_path, "adressa", tmp_path, days=None, front_page="error")
+    with pytest.raises(DataError, match=r"20170101, line 2 .*: item is missing .*data\.filters\.front_page=drop"):
+        prepared(tmp_path, "adressa", tmp_path, days=None, filters={"front_page": "error"})
 
 
 def test_only_the_first_days_are_read(tmp_path: Path):

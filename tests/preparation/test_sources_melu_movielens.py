@@ -11,12 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
-from hydra.errors import InstantiationException
 
+from recretrain.configuration.build import build
+from recretrain.configuration.compose import compose
+from recretrain.configuration.signatures import check
 from recretrain.data.fields import Fields, read_fields
 from recretrain.data.questions import Episodes
 from recretrain.data.stream import Stream
-from recretrain.errors import DataError
+from recretrain.errors import DataError, Mistake
 from recretrain.preparation.cut import ByCount
 from recretrain.preparation.prepare import load_source, prepare
 from recretrain.preparation.sources.movielens_facts import imdb
@@ -119,7 +121,7 @@ def test_vocabularies_number_the_values_where_they_are_there(tmp_path: Path):
 
 
 def test_a_film_without_facts_has_unknown_ones(tmp_path: Path):
-    folder = prepared(tmp_path, files=FILES | {"m_rate.txt": "R\r\nPG\r\n"}, merge_ids={})
+    folder = prepared(tmp_path, files=FILES | {"m_rate.txt": "R\r\nPG\r\n"}, films={"merge_ids": {860: 860}})
 
     assert [item for _, item, _ in rows(folder, 0)] == [10, 860]
     fields = told(folder)
@@ -132,7 +134,7 @@ def test_random_new_users_are_a_share_and_depend_on_the_seed_alone(tmp_path: Pat
     files = changed(ratings=ratings, users="".join(f"{n}::F::25::3::1\n" for n in range(1, 101)), melu_new_users=None)
 
     def new(seed: int) -> set[int]:
-        folder = prepared(tmp_path, files=files, new_users="random", new_users_seed=seed)
+        folder = prepared(tmp_path, files=files, states={"new_users": "random", "new_users_seed": seed})
         return {user for user, *_ in rows(folder, 1)}
 
     (tmp_path / "melu_new_users.txt").unlink(missing_ok=True)
@@ -149,13 +151,13 @@ def test_random_new_users_are_a_share_and_depend_on_the_seed_alone(tmp_path: Pat
         (changed(ratings="1::10::5::1\n1::20::4\n"), r"ratings\.dat, line 2 \(1::20::4\): not four fields"),
         (changed(ratings="1::10::5::1\n1::10::x::2\n"), r"ratings\.dat, line 2 .*: rating is missing"),
         (changed(ratings="1::10::5::1\n1::77::5::2\n"), r"ratings\.dat, line 2 .*period is missing .*movies\.dat has"),
-        (changed(movies="10::Heat::Action\n20::B (1998)::Comedy\n"), r"line 1 .*no year in it.*data\.missing_year=exi"),
+        (changed(movies="10::Heat::Action\n20::B (1998)::Comedy\n"), r"line 1 .*no year in it.*data\.states\.mis"),
         (changed(movies="10::Heat (1995)\n"), r"movies\.dat, line 1 \(10::Heat \(1995\)\): 2 fields separated by '::'"),
         (changed(users="one::F::25::3::5\n"), r"users\.dat, line 1 \(one\): the id is not a whole number"),
         (changed(movies_extrainfos="10::x\n"), r"movies_extrainfos\.dat, line 1 .*: 2 fields separated by '::', not 1"),
         (changed(melu_new_users="2\nx\n"), r"melu_new_users\.txt, line 2 \(x\): the id is not a whole number"),
-        (changed(melu_new_users=None), r"melu_new_users\.txt is missing; .*data\.new_users=random"),
-        (changed(movies_extrainfos=None), r"movies_extrainfos\.dat is missing; .*data\.facts=genres"),
+        (changed(melu_new_users=None), r"melu_new_users\.txt is missing; .*data\.states\.new_users=random"),
+        (changed(movies_extrainfos=None), r"movies_extrainfos\.dat is missing; .*data\.films\.facts=genres"),
         (changed(users=None), r"users\.dat is missing; get ml-1m again"),
         (changed(ratings="1::10::5::1\n2::20::4::1\n"), r"period user_cold has no interactions"),
     ],
@@ -166,22 +168,36 @@ def test_faults_are_named(tmp_path: Path, files: dict[str, str], message: str):
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("override", "message"),
     [
-        ({"release": "ml-100k"}, r"data\.facts=imdb are there for ml-1m, not for ml-100k"),
-        ({"new_users": "all"}, r"data\.new_users is 'all'; it may be released, random"),
-        ({"new_users": "random", "new_user_share": 1.0}, r"data\.new_user_share is 1; give a share between 0 and 1"),
+        (
+            "data.films.release=ml-100k",
+            r"data.films.facts=imdb are known for ml-1m, not for data.films.release=ml",
+        ),
+        ("data.states.new_users=all", "data.states.new_users='all' must be one of released, random"),
+        (
+            "data.states.new_user_share=1.0",
+            "data.states.new_user_share=1.0 must be a number, between 0 and 1, both",
+        ),
     ],
 )
-def test_options_that_do_not_fit_are_named(tmp_path: Path, changes: dict[str, Any], message: str):
-    with pytest.raises(InstantiationException, match=message):
-        load_source(CONF / "data/movielens.yaml", path=str(tmp_path), **changes)
+def test_options_that_do_not_fit_are_named(override: str, message: str):
+    config, _ = compose(["data=movielens", override])
+
+    def built() -> None:
+        check(config, under=["data"])
+        build(config.data, "data")
+
+    with pytest.raises(Mistake) as error:
+        built()
+
+    assert message in str(error.value)
 
 
 def test_films_without_a_year_may_be_existing_ones(tmp_path: Path):
     films = FILES["movies.dat"].replace("Heat (1995)", "Heat")
 
-    folder = prepared(tmp_path, files=FILES | {"movies.dat": films}, missing_year="existing")
+    folder = prepared(tmp_path, files=FILES | {"movies.dat": films}, states={"missing_year": "existing"})
 
     assert (1, 10, 5.0) in rows(folder, 0)
 
@@ -199,7 +215,7 @@ ML_25M = {
 
 
 def test_ml100k_has_genres_and_users(tmp_path: Path):
-    folder = prepared(tmp_path, "movielens_genres", ML_100K, new_user_share=0.5)
+    folder = prepared(tmp_path, "movielens_genres", ML_100K, states={"new_user_share": 0.5})
 
     assert [len(rows(folder, state)) for state in range(4)] == [1, 1, 1, 1]
     assert told(folder) == {
@@ -213,7 +229,7 @@ def test_ml100k_has_genres_and_users(tmp_path: Path):
 
 
 def test_ml25m_has_genres_alone(tmp_path: Path):
-    folder = prepared(tmp_path, "movielens_genres", ML_25M, release="ml-25m", new_user_share=0.5)
+    folder = prepared(tmp_path, "movielens_genres", ML_25M, films={"release": "ml-25m"}, states={"new_user_share": 0.5})
 
     assert told(folder) == {"genre": (3, [[0, 1], [2, -1]])}
     assert pq.read_table(folder / "titles.parquet")["title"].to_pylist() == ["Heat, The (1995)", "B (1997)"]
@@ -223,13 +239,13 @@ def test_a_line_of_films_in_csv_is_named(tmp_path: Path):
     films = "movieId,title,genres\n10,Heat, The (1995),Action\n"
 
     with pytest.raises(DataError, match=r"movies\.csv, line 2 \(10,Heat, The \(1995\),Action\): 4 fields, not 3"):
-        prepared(tmp_path, "movielens_genres", ML_25M | {"movies.csv": films}, release="ml-25m")
+        prepared(tmp_path, "movielens_genres", ML_25M | {"movies.csv": films}, films={"release": "ml-25m"})
 
 
 def test_genres_of_ml1m_need_no_facts_from_imdb(tmp_path: Path):
     files = changed(movies_extrainfos=None)
 
-    folder = prepared(tmp_path, "movielens", files=files, facts="genres")
+    folder = prepared(tmp_path, "movielens", files=files, films={"facts": "genres"})
 
     assert told(folder)["genre"] == (3, [[0, 1], [2, -1], [2, -1]])
 

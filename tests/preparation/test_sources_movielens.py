@@ -47,14 +47,16 @@ GAP = "1::10::5::978300760\n2::10::3::\n"
 
 
 def test_a_rating_without_a_time_is_an_error_with_both_cures(tmp_path: Path):
-    message = r"ratings\.dat, line 2 \(2::10::3::\): time is missing .*data\.min_rating=4 .*data\.missing_time=drop"
+    message = (
+        r"ratings\.dat, line 2 \(2::10::3::\): time is missing .*filters\.min_rating=4 .*filters\.missing_time=drop"
+    )
 
     with pytest.raises(DataError, match=message):
-        prepared(tmp_path, "ml1m", GAP, "ratings.dat", min_rating=None)
+        prepared(tmp_path, "ml1m", GAP, "ratings.dat", filters={"min_rating": None})
 
 
 def test_ratings_without_a_time_are_dropped_and_counted_on_request(tmp_path: Path):
-    folder = prepared(tmp_path, "ml1m", GAP, "ratings.dat", min_rating=None, missing_time="drop")
+    folder = prepared(tmp_path, "ml1m", GAP, "ratings.dat", filters={"min_rating": None, "missing_time": "drop"})
 
     counts = json.loads((folder / "stream.json").read_text())["counts"]
     assert [(c["step"], c["rows"]) for c in counts] == [("read", 2), ("missing_time=drop", 1)]
@@ -76,7 +78,7 @@ def test_ratings_that_are_filtered_out_need_no_time(tmp_path: Path):
         ("1::10::5::1\n1::ten::4::2\n", r"ratings\.dat, line 2 .*: item is missing or of the wrong type"),
         (
             "1::10::5::1\n1::10::4::2\n",
-            r"line 2 .*: user 1 and item 10 again, as in .*line 1 .*data\.repeats=first or keep",
+            r"line 2 .*: user 1 and item 10 again, as in .*line 1 .*data\.filters\.repeats=first or keep",
         ),
     ],
 )

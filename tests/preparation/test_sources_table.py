@@ -9,12 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recretrain.errors import DataError
+from recretrain.configuration.build import build
+from recretrain.configuration.compose import compose
+from recretrain.configuration.signatures import check
+from recretrain.errors import ConfigError, DataError
 from recretrain.preparation.cut import ByCount
 from recretrain.preparation.prepare import load_source, prepare
 
 CONF = Path(__file__).parents[2] / "conf"
-PLAIN = {"user": "user", "item": "item", "timestamp": "timestamp", "rating": None, "session": None}
 GOOD = "user,item,timestamp\na,x,1\nb,y,2\na,y,3\n"
 
 
@@ -70,20 +72,20 @@ def test_columns_may_have_any_name(tmp_path: Path):
 def test_times_of_every_unit_become_unix_seconds(tmp_path: Path, unit: str, text: str):
     file = write(tmp_path, f"user,item,timestamp\na,x,{text}\n")
 
-    assert rows(prepared(tmp_path, file, time_unit=unit))["time"] == [1546293600.0]
+    assert rows(prepared(tmp_path, file, columns={"time_unit": unit}))["time"] == [1546293600.0]
 
 
 def test_timestamps_of_parquet_are_read_as_iso(tmp_path: Path):
     when = pa.array([1546293600_000], pa.timestamp("ms"))
     pq.write_table(pa.table({"user": [1], "item": [2], "timestamp": when}), tmp_path / "rows.parquet")
 
-    assert rows(prepared(tmp_path, tmp_path / "rows.parquet", time_unit="iso"))["time"] == [1546293600.0]
+    assert rows(prepared(tmp_path, tmp_path / "rows.parquet", columns={"time_unit": "iso"}))["time"] == [1546293600.0]
 
 
 def test_low_ratings_are_dropped_on_request(tmp_path: Path):
     file = write(tmp_path, "user,item,timestamp,stars\na,x,1,3.5\nb,y,2,4\n")
 
-    folder = prepared(tmp_path, file, columns=PLAIN | {"rating": "stars"}, min_rating=4)
+    folder = prepared(tmp_path, file, columns={"rating": "stars"}, filters={"min_rating": 4})
 
     assert rows(folder)["rating"] == [4.0]
 
@@ -103,7 +105,7 @@ def test_a_folder_of_files_is_read_in_order_of_names(tmp_path: Path):
             "user,thing,timestamp\na,x,1\n",
             r"no column 'item' \(data\.columns\.item\); it has user, thing, timestamp; map",
         ),
-        (GOOD + "b,x,\n", r"rows\.csv, line 5.*: time is missing .*data\.time_unit \(now s\)"),
+        (GOOD + "b,x,\n", r"rows\.csv, line 5.*: time is missing .*data\.columns\.time_unit \(now s\)"),
         (GOOD + "b,x,soon\n", r"rows\.csv, line 5.*: time is missing or of the wrong type"),
         (GOOD + "b,x,nan\n", r"rows\.csv, line 5.*: time is missing or of the wrong type"),
         (GOOD + ",x,4\n", r"rows\.csv, line 5.*: user is missing .*mend or remove it"),
@@ -141,15 +143,27 @@ def test_a_file_that_is_not_parquet_is_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("override", "message"),
     [
-        ({"repeats": "last"}, "data.repeats is 'last'; it may be keep, first, error"),
-        ({"source": "fake"}, "data.source is 'fake'; it may be auto, raw, synthetic"),
-        ({"time_unit": "minutes"}, "data.time_unit is 'minutes'; it may be s, ms, us, iso"),
-        ({"min_rating": 4}, "data.min_rating=4 needs data.columns.rating"),
-        ({"columns": PLAIN | {"timestamp": None}}, "data.columns.timestamp is not set"),
+        ("data.filters.repeats=last", "data.filters.repeats='last' must be one of keep, first, error"),
+        ("data.source=fake", "data.source='fake' must be one of auto, raw, synthetic"),
+        ("data.columns.time_unit=minutes", "data.columns.time_unit='minutes' must be one of s, ms, us, iso"),
+        ("data.columns.timestamp=null", "data.columns.timestamp=null must be text, not empty"),
+        ("data.filters.k_core=-1", "data.filters.k_core=-1 must be a whole number, at least 0"),
+        ("data.name=../x", "data.name='../x' must be text, 1 to 80 letters, digits, dots"),
     ],
 )
-def test_options_that_cannot_work_are_named(options: dict[str, Any], message: str):
-    with pytest.raises(Exception, match=message):  # Hydra wraps the DataError of a constructor
-        load_source(CONF / "data/table.yaml", path="rows.csv", **options)
+def test_options_that_cannot_work_are_named(override: str, message: str):
+    config, _ = compose(["data=table", "data.path=rows.csv", override])
+
+    with pytest.raises(ConfigError) as error:
+        check(config, under=["data"])
+
+    assert message in str(error.value)
+
+
+def test_a_filter_of_ratings_needs_ratings():
+    config, _ = compose(["data=table", "data.path=rows.csv", "data.filters.min_rating=4"])
+
+    with pytest.raises(DataError, match=r"data\.filters\.min_rating=4 needs data\.columns\.rating"):
+        build(config.data, "data")

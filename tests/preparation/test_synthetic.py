@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from recretrain.preparation.cut import ByCalendar, ByCount, Cut, FromEnd, FromStart
 from recretrain.preparation.prepare import load_source, prepare
@@ -21,17 +20,12 @@ CONF = Path(__file__).parents[2] / "conf"
 THREE_A_DAY = ByCalendar(every="day", hours=[0, 10, 17], time_zone="Europe/Oslo")
 YELP = {"reviews": 4000, "users": 100, "items": 200}
 ADRESSA = {"days": 4, "clicks": 4000, "users": 200, "articles": 400}
-DIGINETICA = {"days": 40, "clicks": 8000, "items": 300, "genres": 5}
-YOOCHOOSE = {"days": 6, "clicks": 8000, "items": 300, "genres": 5}
-
-
-def options(name: str, **changes: Any) -> dict[str, Any]:
-    values = yaml.safe_load((CONF / f"data/{name}.yaml").read_text())["generator"]
-    return {**values, **changes}
+DIGINETICA = {"days": 40, "clicks": 8000, "items": 300, "drift": {"genres": 5}}
+YOOCHOOSE = {"days": 6, "clicks": 8000, "items": 300, "drift": {"genres": 5}}
 
 
 def prepared(tmp: Path, name: str, cut: Cut, generator: Mapping[str, Any], **changes: Any) -> Path:
-    source = load_source(CONF / f"data/{name}.yaml", generator=options(name, **generator), **changes)
+    source = load_source(CONF / f"data/{name}.yaml", generator=generator, **changes)
     return prepare(replace(source, cut=cut), data_root=tmp / "no-raw-data", cache=tmp / "cache")
 
 
@@ -42,7 +36,7 @@ def items(folder: Path, period: int) -> npt.NDArray[np.int64]:
 
 def write(tmp: Path, name: str, folder: str, **changes: Any) -> bytes:
     """All generated files of a seed, one after the other."""
-    source = load_source(CONF / f"data/{name}.yaml", generator=options(name, **changes))
+    source = load_source(CONF / f"data/{name}.yaml", generator=changes)
     return b"".join(file.read_bytes() for file in source.synthesize(tmp / folder))
 
 
@@ -57,7 +51,7 @@ def test_a_seed_gives_the_same_files_and_another_seed_others(tmp_path: Path, nam
 
 
 def test_generated_reviews_are_read_as_raw_ones_and_marked_synthetic(tmp_path: Path):
-    folder = prepared(tmp_path, "yelp", ByCount(periods=4), YELP, k_core=0, repeats="error")
+    folder = prepared(tmp_path, "yelp", ByCount(periods=4), YELP, filters={"k_core": 0, "repeats": "error"})
 
     card = json.loads((folder / "stream.json").read_text())
     assert (card["source"], card["columns"]) == ("synthetic", ["user", "item", "rating", "time"])
@@ -74,7 +68,9 @@ def test_generated_events_hold_the_front_page_and_every_part_of_every_day(tmp_pa
 
 def test_other_generator_options_are_other_data_and_do_not_matter_to_raw_data(tmp_path: Path):
     def made() -> list[Path]:
-        return [prepared(tmp_path, "yelp", ByCount(periods=2), YELP | {"seed": s}, k_core=0) for s in (0, 1)]
+        return [
+            prepared(tmp_path, "yelp", ByCount(periods=2), YELP | {"seed": s}, filters={"k_core": 0}) for s in (0, 1)
+        ]
 
     synthetic = made()
     write(tmp_path, "yelp", "no-raw-data/yelp", **YELP)
@@ -88,7 +84,7 @@ def test_other_generator_options_are_other_data_and_do_not_matter_to_raw_data(tm
 def test_raw_files_are_not_looked_at_when_synthetic_data_are_asked_for(tmp_path: Path):
     write(tmp_path, "yelp", "no-raw-data/yelp", **YELP)
 
-    folder = prepared(tmp_path, "yelp", ByCount(periods=2), YELP, k_core=0, source="synthetic")
+    folder = prepared(tmp_path, "yelp", ByCount(periods=2), YELP, filters={"k_core": 0}, source="synthetic")
 
     assert json.loads((folder / "stream.json").read_text())["source"] == "synthetic"
 
@@ -117,7 +113,7 @@ def hits(past: npt.NDArray[np.int64], future: npt.NDArray[np.int64]) -> float:
 
 
 def test_businesses_open_during_the_stream(tmp_path: Path):
-    folder = prepared(tmp_path, "yelp", ByCount(periods=4), YELP, k_core=0)
+    folder = prepared(tmp_path, "yelp", ByCount(periods=4), YELP, filters={"k_core": 0})
 
     first_period = pq.read_table(folder / "items.parquet")["first_period"].to_numpy()
     assert min(np.bincount(first_period)) > 5
@@ -202,20 +198,17 @@ def genres() -> list[npt.NDArray[np.float64]]:
 
     Less the mean user.  # 4 times [users, genres]
     """
-    generator = YelpReviews(**without_target(options("yelp", users=200, items=600)))
+    generator = load_source(CONF / "data/yelp.yaml", generator={"users": 200, "items": 600}).generator
+    assert isinstance(generator, YelpReviews)
     rng = np.random.default_rng(0)
     world = generator.world(rng)
-    world.joined[:], world.left[:] = 0.0, 2.0
+    world.crowd.joined[:], world.crowd.left[:] = 0.0, 2.0
     moments = np.sort(rng.random(60_000))
     users, taken = picks(world, moments, rng)
     quarter = (moments * 4).astype(int)
-    counts = np.zeros((4, 200, generator.genres))
-    np.add.at(counts, (quarter, users, world.genre[taken]), 1)
+    counts = np.zeros((4, 200, generator.drift.genres))
+    np.add.at(counts, (quarter, users, world.offer.genre[taken]), 1)
     return [c - c.mean(axis=0) for c in counts / counts.sum(axis=2, keepdims=True)]
-
-
-def without_target(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in values.items() if k != "_target_"}
 
 
 def test_users_who_shared_tastes_early_do_not_share_them_late(genres: list[npt.NDArray[np.float64]]):

@@ -20,8 +20,7 @@ GENERATOR = {"users": 200, "items": 120, "ratings": 6000}
 
 def prepared(tmp: Path, name: str, **changes: float) -> Path:
     """Smaller generated files, prepared."""
-    options = yaml.safe_load((CONF / f"data/{name}.yaml").read_text())["generator"]
-    source = load_source(CONF / f"data/{name}.yaml", source="synthetic", generator=options | GENERATOR | changes)
+    source = load_source(CONF / f"data/{name}.yaml", source="synthetic", generator=GENERATOR | changes)
     return prepare(replace(source, cut=ByCount(periods=1)), data_root=tmp, cache=tmp / "cache")
 
 
@@ -89,8 +88,7 @@ def _mean_by(key: torch.Tensor, value: torch.Tensor, size: int | None = None) ->
 @pytest.mark.parametrize("name", ["movielens", "bookcrossing"])
 def test_a_seed_gives_the_same_files_and_another_seed_others(tmp_path: Path, name: str):
     def written(folder: str, seed: int) -> list[bytes]:
-        options = yaml.safe_load((CONF / f"data/{name}.yaml").read_text())["generator"]
-        source = load_source(CONF / f"data/{name}.yaml", generator={**options, **GENERATOR, "seed": seed})
+        source = load_source(CONF / f"data/{name}.yaml", generator=GENERATOR | {"seed": seed})
         return [file.read_bytes() for file in source.synthesize(tmp_path / folder)]
 
     first = written("first", 1)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol
 
 import duckdb
 
 from recretrain.errors import DataError
 from recretrain.preparation.cut import Cut
+from recretrain.preparation.sql import Connection, Relation
+from recretrain.records import OUTSIDE_DIGEST
+from recretrain.values import Name
 
-Connection: TypeAlias = duckdb.DuckDBPyConnection
-Relation: TypeAlias = duckdb.DuckDBPyRelation
+BY_CONTENT = {"name", "path", "source", "generator"}  # what comes of them is known by what is in the files
+APART = {"cut"}  # in the digest under a name of its own, where a cut is made
 
 
 class Generator(Protocol):
-    """Writes files in the raw layout; all its options are attributes of a frozen dataclass."""
+    """Writes files in a raw layout; all its options are attributes of a frozen dataclass."""
 
     version: ClassVar[int]
 
@@ -26,44 +29,48 @@ class Generator(Protocol):
 
 
 @dataclass(frozen=True)
-class Drop:
-    """A filter that the configuration asked for."""
+class Deletion:
+    """Rows that a filter of the configuration removes."""
 
-    step: str  # its name in the log and in stream.json
-    rows: str  # SQL: which of `interactions` (row, user, item, time, ...) go
-    until_stable: bool = False  # again, until nothing goes
+    step: str  # the filter's name in the log and in stream.json
+    rows: str  # condition of SQL on `interactions` (row, user, item, time, ...)
+    until_stable: bool = False  # repeat it until no row is removed
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """A card for people."""
+
+    summary: str  # one line for `recretrain data list`
+    origin: str  # where to get the data
+    terms: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source(ABC):
-    """Rows of one raw layout. Only `name` and `memory_limit` do not shape the data."""
+    """Rows of one raw layout, and how they become periods."""
 
-    name: str
-    about: str  # one line for `recretrain data list`
-    origin: str  # where to get it
-    terms: str
+    name: Name
+    about: About
     path: str  # relative to the data root, or absolute
-    source: str  # auto | raw | synthetic
+    source: Literal["auto", "raw", "synthetic"]
     cut: Cut | None  # into periods; null where the rows bring their own
-    memory_limit: str  # of DuckDB
+    generator: Generator | None  # of files in this layout; null where there is none
 
     layout: ClassVar[str]  # the file names it expects, for people
-    silent: ClassVar[frozenset[str]] = frozenset(
-        {"name", "about", "origin", "terms", "path", "source", "cut", "memory_limit", "generator"}
-    )
-
-    def __post_init__(self) -> None:
-        one_of("data.source", self.source, ("auto", "raw", "synthetic"))
 
     @abstractmethod
     def files_in(self, place: Path) -> list[Path]:
-        """The raw files at `place` (a file or a folder), in reading order; none if it is not there."""
+        """The raw files at `place` (a file or a folder), in reading order; none if it does not exist."""
 
     @abstractmethod
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
         """Every raw row in file order: user, item, and where they exist time (unix seconds), rating, session, period.
 
-        A value that is missing or of the wrong type is NULL; `prepare` finds it, and `place_of` says where it stands.
+        Also where they exist: part (one of recretrain.preparation.period_files.PARTS), space (the name of the item's
+        vocabulary; ids of different spaces are different items), tokens (numbers of the words of the row's text), and
+        any column that the source itself needs. A value that is missing or of the wrong type is NULL; `prepare` finds
+        it, and `place_of` says where it stands.
         """
 
     @abstractmethod
@@ -71,17 +78,17 @@ class Source(ABC):
         """File and line of raw row `row` (counted from 0), for a person."""
 
     def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
-        """What to tell the user when DuckDB cannot read the files; may raise a DataError that knows better."""
+        """The message for the user when DuckDB cannot read the files; may raise a DataError that knows better."""
         return f"{', '.join(str(f) for f in files[:3])}: {error}"
 
     def find(self, root: Path) -> list[Path]:
         return self.files_in(root / self.path)
 
-    def before_check(self, files: Sequence[Path]) -> list[Drop]:
-        """Drops made before rows with missing values are an error."""
+    def before_check(self, files: Sequence[Path]) -> list[Deletion]:
+        """Deletions made before rows with missing values are an error."""
         return []
 
-    def after_check(self, files: Sequence[Path]) -> list[Drop]:
+    def after_check(self, files: Sequence[Path]) -> list[Deletion]:
         return []
 
     def brings_periods(self, files: Sequence[Path]) -> bool:
@@ -99,7 +106,7 @@ class Source(ABC):
         return self.cut
 
     def period_name(self, period: int) -> str:
-        """What people call one of the source's own periods."""
+        """The name, for people, of one of the source's own periods."""
         return str(period)
 
     @property
@@ -107,111 +114,72 @@ class Source(ABC):
         return False
 
     def cure(self, column: str) -> str:
-        """What to do about a row without a usable `column`."""
+        """Advice about a row without a usable `column`."""
         return "mend or remove it"
 
     def vocabulary(self, files: Sequence[Path]) -> tuple[int, int] | None:
         """Numbers of users and items where the source's own ids 0..n-1 are to be kept."""
         return None
 
+    def tokens(self, connection: Connection) -> Relation | None:
+        """Columns position and tokens (a list of whole numbers) of every row of `stream`; None if it has no texts.
+
+        Table `stream` holds the rows that are left: position (counted from 0 in order), row (in the raw files) and the
+        columns of `rows`. A source that numbers words by the texts that are left does so here.
+        """
+        stream = connection.table("stream")
+        return stream.project("position, tokens") if "tokens" in stream.columns else None
+
     def write_candidates(self, files: Sequence[Path], folder: Path) -> None:
         """Write candidates_NNN.npy into `folder`, if the source brings candidates."""
         return
 
     def write_facts(self, connection: Connection, files: Sequence[Path], folder: Path) -> None:
-        """Write what else is known (data.fields, titles) into `folder`, if the source knows anything.
+        """Write fields and titles (sources.facts) into `folder`, if the source knows any.
 
-        Tables `users` and `items` (id, key) say which ids the keys of the raw rows were given.
+        Tables `users` and `items` (id, key, and space where the rows have it) say which ids the raw ones were given.
         """
         return
 
-    def generates(self) -> Generator | None:
-        return None
+    @property
+    def needed_generator(self) -> Generator:
+        """The generator; a DataError where there is none."""
+        if self.generator is None:
+            raise DataError(f"there is no generator for {self.name}; set data.source=raw")
+        return self.generator
 
     def synthesize(self, folder: Path) -> list[Path]:
         """Write generated files in this raw layout."""
-        generator = self.generates()
-        if generator is None:
-            raise DataError(f"there is no generator for {self.name}; set data.source=raw")
         folder.mkdir(parents=True, exist_ok=True)
-        return generator.write(folder)
+        return self.needed_generator.write(folder)
 
     def options(self, files: Sequence[Path]) -> dict[str, Any]:
-        """The options that shape the data which come of these files (none yet, where they are to be generated)."""
-        return {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name not in self.silent}
+        """Options that shape the data which come of these files (none yet, where they are to be generated)."""
+        outside = {key.removeprefix("data.") for key in OUTSIDE_DIGEST} | BY_CONTENT | APART
+        return flat({f.name: getattr(self, f.name) for f in fields(self) if f.name not in outside})
 
     def missing(self, root: Path) -> str:
-        """What to do when `find` finds nothing."""
+        """The message when `find` finds nothing."""
         lines = [
             f"{self.name}: {self.layout} not found at {root / self.path}",
-            f"  get it:  {self.origin}",
-            f"  terms:   {self.terms}",
+            f"  get it:  {self.about.origin}",
+            f"  terms:   {self.about.terms}",
             f"  put it:  at {root / self.path}, or set data.path (or paths.data, env RECRETRAIN_DATA)",
         ]
-        if self.generates() is not None:
+        if self.generator is not None:
             lines.append("  without: data.source=synthetic runs on generated data")
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, kw_only=True)
-class EventSource(Source):
-    """A log of single events, filtered in this order: rating, own drops, users, items, core, repeats."""
-
-    min_rating: float | None  # drop ratings below
-    min_user_interactions: int  # one pass, users first; 0: off
-    min_item_interactions: int  # one pass, after the users; 0: off
-    k_core: int  # users and items both, until nothing goes; 0: off
-    repeats: str  # a (user, item) pair again: keep | first | error
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of("data.repeats", self.repeats, ("keep", "first", "error"))
-
-    @property
-    def repeats_are_errors(self) -> bool:
-        return self.repeats == "error"
-
-    def before_check(self, files: Sequence[Path]) -> list[Drop]:
-        if self.min_rating is None:
-            return []
-        return [Drop(f"min_rating={self.min_rating:g}", f"rating < {float(self.min_rating)}")]
-
-    def after_check(self, files: Sequence[Path]) -> list[Drop]:
-        least = {"user": self.min_user_interactions, "item": self.min_item_interactions}
-        drops = [Drop(f"min_{kind}_interactions={n}", rare(kind, n)) for kind, n in least.items() if n]
-        if self.k_core:
-            both = f"{rare('user', self.k_core)} OR {rare('item', self.k_core)}"
-            drops.append(Drop(f"k_core={self.k_core}", both, until_stable=True))
-        if self.repeats == "first":
-            drops.append(Drop("repeats=first", LATER_OF_A_PAIR))
-        return drops
-
-
-LATER_OF_A_PAIR = """row IN (
-    SELECT row FROM (
-        SELECT row, row_number() OVER (PARTITION BY "user", item ORDER BY time, row) AS nth FROM interactions
-    ) WHERE nth > 1
-)"""
-
-
-def rare(column: str, least: int) -> str:
-    """SQL: the row's user (or item) has fewer than `least` rows."""
-    return f'"{column}" IN (SELECT "{column}" FROM interactions GROUP BY "{column}" HAVING count(*) < {int(least)})'
-
-
-def one_of(key: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise DataError(f"{key} is {value!r}; it may be {', '.join(allowed)}")
-
-
-def quoted(text: str | Path) -> str:
-    """A string literal of SQL."""
-    return "'" + str(text).replace("'", "''") + "'"
-
-
-def name_of(column: str) -> str:
-    """A column name of SQL."""
-    return '"' + column.replace('"', '""') + '"'
+def flat(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as JSON takes them, those of a group (a dataclass) beside the others: digests do not know of groups."""
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        if is_dataclass(value) and not isinstance(value, type):
+            found |= flat({f.name: getattr(value, f.name) for f in fields(value)})
+        else:
+            found[name] = plain(value)
+    return found
 
 
 def plain(value: Any) -> Any:

@@ -6,13 +6,14 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from recretrain.errors import DataError
 from recretrain.preparation.sources import lines
-from recretrain.preparation.sources.base import Connection, Drop, Generator, Relation, Source, one_of, quoted
+from recretrain.preparation.sources.base import Deletion, Source
 from recretrain.preparation.sources.facts import UNKNOWN, bad_line, keys_of, numbered, whole, write_facts
-from recretrain.preparation.sources.states import STATES, check_share, drawn, with_states
+from recretrain.preparation.sources.states import STATES, FourStates, drawn, with_states
+from recretrain.preparation.sql import Connection, Relation, quoted
 
 RATINGS, BOOKS, USERS = "BX-Book-Ratings.csv", "BX-Books.csv", "BX-Users.csv"
 LINE = r'^"?([^";]+)"?;"(.*)";"?(-?\d+)"?\s*$'  # user, ISBN, rating
@@ -27,23 +28,21 @@ class Book:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BookStates(FourStates):
+    """Which ratings are taken, and which users and which books are new."""
+
+    implicit: Literal["drop", "keep"]  # a rating of 0, which says "read" and no more
+    missing_year: Literal["existing", "drop"]  # a book of the year 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class BookCrossing(Source):
-    implicit: str  # a rating of 0, which says "read" and no more: drop | keep
-    age: str  # a value of its own for every: year | decade
-    new_user_share: float  # of users, drawn by the seed
-    new_users_seed: int
-    new_items_from: int  # first year of new books
-    missing_year: str  # a book of the year 0: existing | drop
-    generator: Generator
+    """Ratings of books, with facts, in the four states."""
+
+    states: BookStates
+    age: Literal["year", "decade"]  # whose ages have a value of their own
 
     layout: ClassVar[str] = f"{RATINGS}, {BOOKS} and {USERS}"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of("data.implicit", self.implicit, ("drop", "keep"))
-        one_of("data.age", self.age, ("year", "decade"))
-        check_share(self.new_user_share)
-        one_of("data.missing_year", self.missing_year, ("existing", "drop"))
 
     def files_in(self, place: Path) -> list[Path]:
         files = [place / name for name in (RATINGS, BOOKS, USERS)]
@@ -66,15 +65,13 @@ class BookCrossing(Source):
             f"""TRY_CAST({part.format(1)} AS BIGINT) AS "user", {part.format(2)} AS item,
             TRY_CAST({part.format(3)} AS FLOAT) AS rating"""
         )
-        return with_states(
-            connection, ratings, drawn(ratings, self.new_user_share, self.new_users_seed), self._new(files)
-        )
+        return with_states(connection, ratings, drawn(ratings, self.states), self._new(files))
 
-    def before_check(self, files: Sequence[Path]) -> list[Drop]:
+    def before_check(self, files: Sequence[Path]) -> list[Deletion]:
         """Books without a state go; a line that could not be read stays, to be found by the check."""
-        step = "unlisted books" if self.missing_year == "existing" else "unlisted and undated books"
-        unlisted = Drop(step, 'period IS NULL AND "user" IS NOT NULL AND item IS NOT NULL')
-        return [Drop("implicit=drop", "rating = 0"), unlisted] if self.implicit == "drop" else [unlisted]
+        step = "unlisted books" if self.states.missing_year == "existing" else "unlisted and undated books"
+        unlisted = Deletion(step, 'period IS NULL AND "user" IS NOT NULL AND item IS NOT NULL')
+        return [Deletion("implicit=drop", "rating = 0"), unlisted] if self.states.implicit == "drop" else [unlisted]
 
     def brings_periods(self, files: Sequence[Path]) -> bool:
         return True
@@ -90,16 +87,13 @@ class BookCrossing(Source):
         wanted = set(isbns)
         books = {isbn: book for isbn, book in _books(files[1]) if isbn in wanted}
         ages = dict(_ages(files[2]))
-        item = [
+        of_books = [
             numbered(name, [[getattr(books[isbn], name) or UNKNOWN] for isbn in isbns], many=False)
             for name in ("year", "author", "publisher")
         ]
-        told = [[self._age(ages.get(user, UNKNOWN))] for user in keys_of(connection, "users")]
-        fields = {"user": [numbered("age", told, many=False)], "item": item}
-        write_facts(folder, fields, [books[isbn].title for isbn in isbns])
-
-    def generates(self) -> Generator:
-        return self.generator
+        of_readers = [[self._age(ages.get(user, UNKNOWN))] for user in keys_of(connection, "users")]
+        facts = {"user": [numbered("age", of_readers, many=False)], "item": of_books}
+        write_facts(folder, facts, [books[isbn].title for isbn in isbns])
 
     def _age(self, years: str) -> str:
         return str(int(years) // 10 * 10) if self.age == "decade" and years.isdigit() else years
@@ -107,9 +101,8 @@ class BookCrossing(Source):
     def _new(self, files: Sequence[Path]) -> dict[str, bool]:
         """Whether a book is new; those that are to be dropped are left out."""
         years = {isbn: int(book.year) if book.year.isdigit() else 0 for isbn, book in _books(files[1])}
-        return {
-            isbn: year >= self.new_items_from for isbn, year in years.items() if year or self.missing_year == "existing"
-        }
+        dated = {isbn: year for isbn, year in years.items() if year or self.states.missing_year == "existing"}
+        return {isbn: year >= self.states.new_items_from for isbn, year in dated.items()}
 
 
 def _books(file: Path) -> Iterator[tuple[str, Book]]:

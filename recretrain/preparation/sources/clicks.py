@@ -1,4 +1,4 @@
-"""Logs of sessions: clicks without users, a session's in order of time; or ADER's period files made of them."""
+"""Logs of sessions: clicks without users, those of a session in order of time; or ADER's period files of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,25 @@ import duckdb
 
 from recretrain.errors import DataError
 from recretrain.preparation.sources import lines
-from recretrain.preparation.sources.base import Connection, Drop, Generator, Relation, Source, quoted, rare
+from recretrain.preparation.sources.base import Deletion, Source
+from recretrain.preparation.sql import Connection, Relation, quoted, rare
+from recretrain.values import AtLeast0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionFilters:
+    """Filters of the raw file; ADER's period files have been through them."""
+
+    min_session_clicks: AtLeast0  # drop shorter sessions, before the items and once more after them; 0: off
+    min_item_clicks: AtLeast0  # drop rarer items; 0: off
+
+    def deletions(self) -> list[Deletion]:
+        """Once each, in this order, over the whole file: the future has its say in what is rare (ader.md, b2, i 15)."""
+        least = {"user": self.min_session_clicks, "item": self.min_item_clicks}
+        sessions = [Deletion(f"min_session_clicks={n}", rare("user", n)) for n in [least["user"]] if n]
+        items = [Deletion(f"min_item_clicks={n}", rare("item", n)) for n in [least["item"]] if n]
+        again = [replace(filtered, step=f"{filtered.step} again") for filtered in sessions if items]
+        return sessions + items + again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +41,7 @@ class Clicks(Source):
     inside a period only: in both, the items met so far have the lowest ids.
     """
 
-    min_session_clicks: int  # of the raw file: drop shorter sessions, before the items and once more after them; 0: off
-    min_item_clicks: int  # of the raw file: drop rarer items; 0: off
-    generator: Generator
+    filters: SessionFilters
 
     raw_name: ClassVar[str]
     separator: ClassVar[str]
@@ -50,15 +66,8 @@ class Clicks(Source):
         """ADER's files are filtered and cut: no option shapes what is made of them."""
         return {} if self.brings_periods(files) else super().options(files)
 
-    def after_check(self, files: Sequence[Path]) -> list[Drop]:
-        """Once each, in this order, over the whole file (ADER, spec b2): the future has its say in what is rare."""
-        if self.brings_periods(files):
-            return []
-        least = {"user": self.min_session_clicks, "item": self.min_item_clicks}
-        sessions = [Drop(f"min_session_clicks={least['user']}", rare("user", least["user"]))] if least["user"] else []
-        items = [Drop(f"min_item_clicks={least['item']}", rare("item", least["item"]))] if least["item"] else []
-        again = [replace(drop, step=f"{drop.step} again") for drop in sessions if items]
-        return sessions + items + again
+    def after_check(self, files: Sequence[Path]) -> list[Deletion]:
+        return [] if self.brings_periods(files) else self.filters.deletions()
 
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
         if self.brings_periods(files):
@@ -82,9 +91,6 @@ class Clicks(Source):
                         f"{separator!r}; mend or remove the line, or get the file again"
                     )
         return super().explain(files, error)
-
-    def generates(self) -> Generator:
-        return self.generator
 
 
 def _given(connection: Connection, files: Sequence[Path]) -> Relation:

@@ -9,14 +9,17 @@ from typing import ClassVar
 
 from recretrain.errors import DataError
 from recretrain.preparation.sources import lines
-from recretrain.preparation.sources.base import Connection, Drop, Relation, quoted
+from recretrain.preparation.sources.base import Deletion
 from recretrain.preparation.sources.clicks import Clicks
-from recretrain.preparation.zones import zone_named
+from recretrain.preparation.sql import Connection, Relation, quoted
+from recretrain.preparation.zones import TimeZone
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diginetica(Clicks):
-    time_zone: str  # of the dates in the raw file
+    """Views of items in a shop."""
+
+    time_zone: TimeZone  # of the dates in the raw file
 
     layout: ClassVar[str] = "train-item-views.csv, or ADER's period_0.txt, period_1.txt, ...,"
     raw_name: ClassVar[str] = "train-item-views.csv"
@@ -24,17 +27,13 @@ class Diginetica(Clicks):
     fields: ClassVar[tuple[str, ...]] = ("sessionId", "userId", "itemId", "timeframe", "eventdate")
     header: ClassVar[int] = 1
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        zone_named(self.time_zone, "data.time_zone")
-
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
         if not self.brings_periods(files):
             self._check_header(files[0])
         return super().rows(connection, files)
 
     def clicks(self, table: Relation) -> Relation:
-        """Time frames are stretched so that the longest is a day (ADER, spec b1), those of undated rows included."""
+        """Time frames are stretched so that the longest is a day (ader.md, b1), those of undated rows included."""
         midnight = f"epoch(timezone({quoted(self.time_zone)}, TRY_CAST(TRY_CAST(eventdate AS DATE) AS TIMESTAMP)))"
         frame = "TRY_CAST(timeframe AS BIGINT)"
         return table.project(
@@ -42,8 +41,8 @@ class Diginetica(Clicks):
             {midnight} + {frame} * (86400.0::DOUBLE / max({frame}) OVER ()) AS time, eventdate IS NULL AS undated"""
         )
 
-    def before_check(self, files: Sequence[Path]) -> list[Drop]:
-        own = [] if self.brings_periods(files) else [Drop("no eventdate", "undated")]
+    def before_check(self, files: Sequence[Path]) -> list[Deletion]:
+        own = [] if self.brings_periods(files) else [Deletion("no eventdate", "undated")]
         return super().before_check(files) + own
 
     def _check_header(self, file: Path) -> None:

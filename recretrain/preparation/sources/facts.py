@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recretrain.errors import DataError
-from recretrain.preparation.sources.base import Connection
 from recretrain.preparation.sources.lines import SHOWN
+from recretrain.preparation.sql import Connection
 
 log = logging.getLogger(__name__)
 

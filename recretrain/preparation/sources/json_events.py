@@ -9,11 +9,14 @@ from pathlib import Path
 import duckdb
 
 from recretrain.preparation.sources import lines
-from recretrain.preparation.sources.base import Connection, EventSource, Relation, quoted
+from recretrain.preparation.sources.events import EventSource
+from recretrain.preparation.sql import Connection, Relation, quoted
 
 
 @dataclass(frozen=True, kw_only=True)
 class JsonEvents(EventSource):
+    """A log of single events, each a JSON object on a line of its own."""
+
     def place_of(self, files: Sequence[Path], row: int) -> str:
         return lines.place_of(files, row)
 
@@ -23,7 +26,7 @@ class JsonEvents(EventSource):
 
 
 def read_json(connection: Connection, files: Sequence[Path], fields: Sequence[str]) -> Relation:
-    """These fields of every object as text, so that one wrong type does not stop the reading; NULL if not there."""
+    """These fields of every object as text, so that one wrong type does not stop the reading; NULL where one lacks."""
     names = ", ".join(quoted(file) for file in files)
     types = ", ".join(f"{field}: 'VARCHAR'" for field in fields)
     return connection.sql(f"SELECT * FROM read_json([{names}], format = 'newline_delimited', columns = {{{types}}})")

@@ -1,4 +1,4 @@
-"""What MovieLens' files tell of films and users, and what MeLU's authors added from IMDb."""
+"""Facts about films and users in MovieLens' files, and those that MeLU's authors added from IMDb."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ def films(file: Path, release: str) -> dict[int, Film]:
 def users(file: Path, release: str) -> dict[int, dict[str, str]]:
     """gender, age, occupation and the first five characters of the zip code, by the user's id."""
     separator, order = ("::", USER) if release == "ml-1m" else ("|", ("age", "gender", "occupation", "zip"))
-    told = {}
+    known = {}
     for number, (user, *values) in records(file, separator, 5, "latin-1"):
         facts = dict(zip(order, values, strict=True))
-        told[whole(file, number, user)] = facts | {"zip": facts["zip"][:5]}
-    return told
+        known[whole(file, number, user)] = facts | {"zip": facts["zip"][:5]}
+    return known
 
 
 def imdb(file: Path) -> dict[int, dict[str, list[str]]]:
-    """rate, genre, director and actor of films, of which IMDb knows some."""
-    told = {}
+    """rate, genre, director and actor of films, by the film's id; IMDb does not know all."""
+    known = {}
     for number, fields in records(file, "::", 11, "utf-8"):
         rate, genre, director, actor = (fields[column] for column in (3, 5, 6, 8))
         without_notes = re.sub(r"\([^()]*\)", "", director)  # Thomas Haneke(co-director)
         lists = (_listed(text, ", ") for text in (rate, genre, without_notes, actor))
-        told[whole(file, number, fields[0])] = dict(zip(IMDB, lists, strict=True))
-    return told
+        known[whole(file, number, fields[0])] = dict(zip(IMDB, lists, strict=True))
+    return known
 
 
 def _listed(text: str, separator: str) -> list[str]:
@@ -73,7 +73,7 @@ def _films_1m(file: Path) -> Iterator[tuple[int, Film]]:
 
 
 def _films_100k(file: Path) -> Iterator[tuple[int, Film]]:
-    """19 columns say which genres a film has; their numbers stand for their names."""
+    """Read films whose genres are marked in 19 columns; the number of a column is the genre's name."""
     for number, (film, title, date, _, _, *marks) in records(file, "|", 24, "latin-1"):
         genres = [str(genre) for genre, mark in enumerate(marks) if mark == "1"]
         year = int(date[-4:]) if date[-4:].isdigit() else _year(title)
@@ -92,6 +92,6 @@ def _films_25m(file: Path) -> Iterator[tuple[int, Film]]:
 
 
 def _year(title: str) -> int | None:
-    """Of `Toy Story (1995)`."""
+    """The year in a title such as `Toy Story (1995)`."""
     found = re.search(r"\((\d{4})\)\s*$", title)
     return int(found[1]) if found else None

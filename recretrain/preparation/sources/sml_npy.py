@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from recretrain.errors import DataError
-from recretrain.preparation.sources.base import Connection, Relation, Source
+from recretrain.preparation.sources.base import Source
+from recretrain.preparation.sql import Connection, Relation
 
 Numbers = npt.NDArray[np.generic]
 Ints = npt.NDArray[np.int64]

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from recretrain.errors import DataError
-from recretrain.preparation.sources.base import Connection, Relation
+from recretrain.preparation.sql import Connection, Relation
+from recretrain.values import Part
 
 STATES = ("warm", "user_cold", "item_cold", "user_and_item_cold")
 
 
+@dataclass(frozen=True, kw_only=True)
+class FourStates:
+    """Which users and which items are new."""
+
+    new_user_share: Part  # of users, where they are drawn by the seed
+    new_users_seed: int
+    new_items_from: int  # first year of new items
+
+
 def with_states(
-    connection: Connection, ratings: Relation, new_users: Iterable[Any], new: Mapping[Any, bool]
+    connection: Connection, ratings: Relation, new_users: Iterable[Any], new_items: Mapping[Any, bool]
 ) -> Relation:
-    """The rows with their `period`; `new` tells of every item whether it is new, and the period of others is NULL."""
+    """The rows with their `period`, NULL for items that `new_items` does not hold."""
     users = {"key": pa.array(new_users)}
-    items = {"key": pa.array(new.keys()), "new": pa.array(new.values(), pa.bool_())}
+    items = {"key": pa.array(new_items.keys()), "new": pa.array(new_items.values(), pa.bool_())}
     connection.from_arrow(pa.table(users)).create("new_users")
     connection.from_arrow(pa.table(items)).create("known_items")
     columns = ", ".join(f'rated."{column}"' for column in ratings.columns)
@@ -31,13 +41,8 @@ def with_states(
     )
 
 
-def drawn(ratings: Relation, share: float, seed: int) -> list[Any]:
-    """A share of the users who have rated, by the seed."""
+def drawn(ratings: Relation, states: FourStates) -> list[Any]:
+    """The new users: a share of those who have rated, by the seed."""
     users = ratings.filter('"user" IS NOT NULL').project('"user"').distinct().order('"user"').fetchall()
-    chosen = np.random.default_rng(seed).permutation(len(users))[: round(share * len(users))]
-    return [users[index][0] for index in np.sort(chosen)]
-
-
-def check_share(share: float) -> None:
-    if not 0 < share < 1:
-        raise DataError(f"data.new_user_share is {share:g}; give a share between 0 and 1")
+    order = np.random.default_rng(states.new_users_seed).permutation(len(users))
+    return [users[index][0] for index in np.sort(order[: round(states.new_user_share * len(users))])]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import duckdb
 
 from recretrain.errors import DataError
 from recretrain.preparation.sources import lines
-from recretrain.preparation.sources.base import Connection, EventSource, Relation, name_of, one_of, quoted
+from recretrain.preparation.sources.events import EventSource
+from recretrain.preparation.sql import Connection, Relation, name_of, quoted
+from recretrain.values import NotEmpty
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
 SEPARATORS = ",\t;|"
@@ -24,21 +26,44 @@ SECONDS = {
 }
 
 
+Given = Annotated[str, NotEmpty()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """The names that columns have in the file; null: the file has no such column."""
+
+    user: Given
+    item: Given
+    timestamp: Given
+    rating: str | None
+    session: str | None
+    time_unit: Literal["s", "ms", "us", "iso"]  # of the timestamps
+
+    def named(self) -> dict[str, str]:
+        """Each role that a column of the file has, and the column's name."""
+        roles = {role: getattr(self, role) for role in ROLES}
+        return {role: name for role, name in roles.items() if name}
+
+
+ROLES = ("user", "item", "timestamp", "rating", "session")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table(EventSource):
-    columns: Mapping[str, str | None]  # user, item, timestamp, rating, session -> name in the file; null: not there
-    time_unit: str  # s | ms | us | iso
+    """Events of any kind."""
+
+    columns: Columns
 
     layout: ClassVar[str] = "a parquet or CSV file (or a folder of them)"
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of("data.time_unit", self.time_unit, tuple(SECONDS))
-        for role in ("user", "item", "timestamp"):
-            if not self.columns.get(role):
-                raise DataError(f"data.columns.{role} is not set; name the column that holds it")
-        if self.min_rating is not None and not self.columns.get("rating"):
-            raise DataError(f"data.min_rating={self.min_rating:g} needs data.columns.rating")
+        if self.filters.min_rating is not None and not self.columns.rating:
+            raise DataError(f"data.filters.min_rating={self.filters.min_rating:g} needs data.columns.rating")
+
+    def options(self, files: Sequence[Path]) -> dict[str, Any]:
+        flat = super().options(files)
+        return flat | {"columns": {role: flat.pop(role) for role in ROLES}}
 
     def files_in(self, place: Path) -> list[Path]:
         if place.is_file():
@@ -47,14 +72,14 @@ class Table(EventSource):
 
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
         table = self._scan(connection, files)
-        there = {role: name for role, name in self.columns.items() if name}
-        absent = [f"{name!r} (data.columns.{role})" for role, name in there.items() if name not in table.columns]
+        named = self.columns.named()
+        absent = [f"{name!r} (data.columns.{role})" for role, name in named.items() if name not in table.columns]
         if absent:
             raise DataError(
                 f"{files[0]}: no column {' nor '.join(absent)}; it has {', '.join(table.columns)}; "
                 f"map them in data.columns"
             )
-        return table.project(", ".join(self._expression(role, name_of(name)) for role, name in there.items()))
+        return table.project(", ".join(self._expression(role, name_of(name)) for role, name in named.items()))
 
     def place_of(self, files: Sequence[Path], row: int) -> str:
         for file in files:
@@ -66,7 +91,7 @@ class Table(EventSource):
 
     def cure(self, column: str) -> str:
         if column == "time":
-            return f"mend or remove it, or check data.time_unit (now {self.time_unit})"
+            return f"mend or remove it, or check data.columns.time_unit (now {self.columns.time_unit})"
         return "mend or remove it"
 
     def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
@@ -82,7 +107,7 @@ class Table(EventSource):
 
     def _expression(self, role: str, column: str) -> str:
         if role == "timestamp":
-            return f"{_finite(SECONDS[self.time_unit].format(column))} AS time"
+            return f"{_finite(SECONDS[self.columns.time_unit].format(column))} AS time"
         if role == "rating":
             return f"{_finite(f'TRY_CAST({column} AS FLOAT)')} AS rating"
         return f'{column} AS "{role}"'

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from recretrain.preparation.sources.base import Connection, Generator, Relation
 from recretrain.preparation.sources.json_events import JsonEvents, read_json
+from recretrain.preparation.sql import Connection, Relation
 
 
 @dataclass(frozen=True, kw_only=True)
 class Yelp(JsonEvents):
-    generator: Generator
+    """Reviews of businesses by users."""
 
     layout: ClassVar[str] = "review.json (yelp_academic_dataset_review.json), plain or .gz,"
 
@@ -28,6 +28,3 @@ class Yelp(JsonEvents):
             """user_id AS "user", business_id AS item, TRY_CAST(stars AS FLOAT) AS rating,
             epoch(TRY_CAST(date AS TIMESTAMP)) AS time"""  # local times without a zone, taken as UTC
         )
-
-    def generates(self) -> Generator:
-        return self.generator

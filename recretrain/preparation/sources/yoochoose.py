@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from recretrain.preparation.sources.base import Relation
 from recretrain.preparation.sources.clicks import Clicks
+from recretrain.preparation.sql import Relation
 
 
 @dataclass(frozen=True, kw_only=True)
 class Yoochoose(Clicks):
+    """Clicks on items of a shop."""
+
     layout: ClassVar[str] = "yoochoose-clicks.dat, or ADER's period_0.txt, period_1.txt, ...,"
     raw_name: ClassVar[str] = "yoochoose-clicks.dat"
     separator: ClassVar[str] = ","
@@ -18,7 +20,7 @@ class Yoochoose(Clicks):
     header: ClassVar[int] = 0
 
     def clicks(self, table: Relation) -> Relation:
-        """Whole seconds (ADER, spec b1): the clicks of one second stay in the file's order."""
+        """Times in whole seconds: the clicks of one second stay in the file's order (ader.md, b1)."""
         return table.project(
             """TRY_CAST(session AS BIGINT) AS "user", TRY_CAST(item AS BIGINT) AS item,
             floor(epoch(TRY_CAST("at" AS TIMESTAMPTZ))) AS time"""

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from recretrain.preparation.synthetic.tastes import Floats, Ints, World, distinct_picks, popularity, speeds
+from recretrain.preparation.synthetic.tastes import Crowd, Drift, Floats, Ints, Offer, World, distinct_picks, popularity
+from recretrain.values import AtLeast1, NotNegative, Positive
 
 FIRST_DAY = datetime(2017, 1, 1, tzinfo=ZoneInfo("Europe/Oslo"))
 FRONT_PAGE = '"url":"http://adressa.no"'
@@ -21,15 +22,15 @@ HOURS = np.array([2, 1, 1, 1, 1, 2, 5, 8, 8, 7, 7, 7, 8, 7, 6, 7, 7, 6, 6, 6, 7,
 
 @dataclass(frozen=True, kw_only=True)
 class AdressaEvents:
-    days: int
-    clicks: int  # on articles
-    front_page: float  # events of the front page, without an article, per click
-    users: int
-    articles: int
-    genres: int  # of taste
-    turn: float  # of the whole time, in which a taste goes round once, about; smaller: faster drift
-    sharpness: float  # 0: no tastes
-    life: float  # days in which an article's popularity falls to 1/e
+    """Readers with tastes that turn, and articles that live for a day or two."""
+
+    days: AtLeast1
+    clicks: AtLeast1  # on articles
+    front_page: NotNegative  # events of the front page, without an article, per click
+    users: AtLeast1
+    articles: AtLeast1
+    drift: Drift  # of tastes
+    life: Positive  # days in which an article's popularity falls to 1/e
     seed: int
 
     version: ClassVar[int] = 2  # raise when the same options give other files
@@ -46,19 +47,21 @@ class AdressaEvents:
 
     def world(self, rng: np.random.Generator) -> World:
         joined = np.where(rng.random(self.users) < 0.5, 0.0, rng.random(self.users))
-        return World(
-            steps=self.days * 24,
-            phase=rng.random((self.users, self.genres)),
-            speed=speeds((self.users, self.genres), self.turn, rng),
-            sharpness=self.sharpness,
+        crowd = Crowd(
+            phase=rng.random((self.users, self.drift.genres)),
+            speed=self.drift.speeds(self.users, self.drift.genres, rng),
+            sharpness=self.drift.sharpness,
             activity=popularity(self.users, 0.7, rng),
             joined=joined,
             left=joined + 0.2 + rng.exponential(0.6, self.users),
-            genre=rng.integers(self.genres, size=self.articles),
+        )
+        offer = Offer(
+            genre=rng.integers(self.drift.genres, size=self.articles),
             appeal=popularity(self.articles, 1.0, rng),
             born=rng.uniform(-1 / self.days, 1.0, self.articles),  # the first morning has yesterday's news
             life=self.life / self.days * popularity(self.articles, 0.3, rng),
         )
+        return World(crowd, offer, steps=self.days * 24)
 
     def _moments(self, count: int, rng: np.random.Generator) -> Floats:
         hour = rng.choice(24, count, p=HOURS / HOURS.sum())
@@ -79,7 +82,7 @@ class AdressaEvents:
 
 
 def _lines(day: int, seconds: Ints, users: Ints, articles: Ints) -> Iterator[str]:
-    """As in the download, an event of the front page has no `id`."""
+    """A line per event; as in the download, one of the front page has no `id`."""
     for n, (at, user, article) in enumerate(zip(seconds.tolist(), users.tolist(), articles.tolist(), strict=True)):
         page = f'"url":"http://adressa.no/{article}.html","id":"a{article:07d}"' if article >= 0 else FRONT_PAGE
         yield f'{{"eventId":{day + 1}{n:08d},"userId":"cx:u{user:07d}","time":{at},{page}}}\n'

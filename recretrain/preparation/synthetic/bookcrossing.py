@@ -10,6 +10,7 @@ import numpy as np
 
 from recretrain.preparation.synthetic.opinions import OpinionPoll, stars
 from recretrain.preparation.synthetic.tastes import Floats, Ints
+from recretrain.values import NotNegative
 
 GENRES = 10  # of authors, who stay with theirs
 FIRST_NEW = 1998
@@ -17,32 +18,34 @@ FIRST_NEW = 1998
 
 @dataclass(frozen=True)
 class Shelf:
-    """Facts of readers and books, as numbers."""
+    """Facts about readers and books, as numbers."""
 
     author: Ints  # [books]
     publisher: Ints  # [books]
     genre: Ints  # [books]
     age: Ints  # [readers]
 
-    def told(self, rng: np.random.Generator) -> Floats:
-        """Ages agree on genres, and everybody on authors and publishers.  # [readers, books]"""
+    def liking(self, rng: np.random.Generator) -> Floats:
+        """Liking by facts: ages agree on genres, all readers on authors and publishers.  # [readers, books]"""
         by_age = rng.normal(size=(10, GENRES))[self.age // 10]
         everybody = rng.normal(size=self.author.max() + 1)[self.author]
         everybody += 0.5 * rng.normal(size=self.publisher.max() + 1)[self.publisher]
-        told: Floats = by_age[:, self.genre] + everybody
-        return told
+        liking: Floats = by_age[:, self.genre] + everybody
+        return liking
 
 
 @dataclass(frozen=True, kw_only=True)
 class BookCrossingBooks(OpinionPoll):
-    implicit: float  # ratings of 0 for one of 1 to 10
+    """Ratings of books by readers of whom an age is known, or not."""
+
+    implicit: NotNegative  # ratings of 0 for one of 1 to 10
 
     def write(self, folder: Path) -> list[Path]:
         rng = np.random.default_rng(self.seed)
         shelf = self.shelf(rng)
         readers, books = self.pairs(rng)
         genres = np.eye(GENRES)[shelf.genre]
-        rating = stars(self.opinions(shelf.told(rng), genres, readers, books, rng), 7.6, 1.8, 10)
+        rating = stars(self.opinions(shelf.liking(rng), genres, readers, books, rng), 7.6, 1.8, 10)
         rating = np.where(rng.random(self.ratings) < self.implicit / (1 + self.implicit), 0, rating)
         ratings = zip(readers, books, rating, strict=True)
         texts = {

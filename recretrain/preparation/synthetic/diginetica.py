@@ -14,8 +14,10 @@ FIRST_DAY = np.datetime64("2016-01-01")
 
 @dataclass(frozen=True, kw_only=True)
 class DigineticaViews(SessionLog):
+    """Views of items, a session after the other in no order of time."""
+
     def write(self, folder: Path) -> list[Path]:
-        """Sessions in no order of time; a date, and milliseconds since the session's first view, make the time."""
+        """Write a date, and milliseconds since the session's first view, which together make the time."""
         rng = np.random.default_rng(self.seed)
         clicks = self.draw(rng)
         numbers = rng.permutation(clicks.session[-1] + 1)[clicks.session] + 1

@@ -10,6 +10,7 @@ import numpy as np
 
 from recretrain.preparation.synthetic.opinions import OpinionPoll, stars
 from recretrain.preparation.synthetic.tastes import Floats, Ints
+from recretrain.values import Share
 
 RATES = ("PG-13", "UNRATED", "NC-17", "PG", "G", "R")
 GENRES = ("Action", "Comedy", "Documentary", "Drama", "Family", "Horror", "Music", "Romance", "Thriller", "Western")
@@ -21,7 +22,7 @@ FIRST_NEW = 1998
 
 @dataclass(frozen=True)
 class Cast:
-    """Facts of users and films, as numbers."""
+    """Facts about users and films, as numbers."""
 
     genre: Ints  # [films, 3], perhaps the same twice
     rate: Ints  # [films]
@@ -34,30 +35,32 @@ class Cast:
 
     @property
     def shares(self) -> Floats:
-        """Of genres in every film.  # [films, genres]"""
+        """Share of every genre in every film.  # [films, genres]"""
         shares: Floats = np.eye(len(GENRES))[self.genre].mean(axis=1)
         return shares
 
-    def told(self, rng: np.random.Generator) -> Floats:
-        """Ages and genders agree on genres, and everybody on directors, actors and rates.  # [users, films]"""
+    def liking(self, rng: np.random.Generator) -> Floats:
+        """Liking by facts: ages and genders agree on genres, all users on directors, actors, rates. # [users, films]"""
         by_age = rng.normal(size=(len(AGES), len(GENRES)))[self.age]
         by_gender = rng.normal(size=(2, len(GENRES)))[self.gender]
         everybody = 0.7 * rng.normal(size=self.director.max() + 1)[self.director]
         everybody += 0.7 * rng.normal(size=self.actor.max() + 1)[self.actor].mean(axis=1)
         everybody += 0.4 * rng.normal(size=len(RATES))[self.rate]
-        told: Floats = (by_age + by_gender) @ self.shares.T + everybody
-        return told
+        liking: Floats = (by_age + by_gender) @ self.shares.T + everybody
+        return liking
 
 
 @dataclass(frozen=True, kw_only=True)
 class MovieLensFilms(OpinionPoll):
-    new_users: float  # share
+    """Ratings of films by users of whom facts are known."""
+
+    new_users: Share
 
     def write(self, folder: Path) -> list[Path]:
         rng = np.random.default_rng(self.seed)
         cast = self.cast(rng)
         users, films = self.pairs(rng)
-        rating = stars(self.opinions(cast.told(rng), cast.shares, users, films, rng), 3.6, 1.1, 5)
+        rating = stars(self.opinions(cast.liking(rng), cast.shares, users, films, rng), 3.6, 1.1, 5)
         years = self.years(FIRST_NEW, rng).tolist()
         new = rng.permutation(self.users)[: round(self.new_users * self.users)]
         ratings = zip(users + 1, films + 1, rating, self._times(users, rng), strict=True)
@@ -84,7 +87,7 @@ class MovieLensFilms(OpinionPoll):
         )
 
     def _times(self, users: Ints, rng: np.random.Generator) -> Ints:
-        """A user's ratings, which stand together, follow each other by the minute."""
+        """Times of ratings: those of a user, which stand together, follow each other by the minute."""
         came = rng.integers(START, LAST_START, size=self.users)
         return came[users] + 60 * (np.arange(len(users)) - np.searchsorted(users, users))
 
@@ -101,7 +104,7 @@ def _films(cast: Cast, years: list[int]) -> Iterable[tuple[int, str, list[str]]]
 
 
 def _extra(cast: Cast, years: list[int]) -> Iterable[str]:
-    """Now and then a fact is not known, and a director has a note, as in the published file."""
+    """A line per film; now and then a fact lacks, and a director has a note, as in the published file."""
     for index, (film, _, genres) in enumerate(_films(cast, years)):
         director = "N/A" if film % 50 == 0 else f"Director {cast.director[index]}" + " (co-director)" * (film % 20 == 0)
         actors = ", ".join(f"Actor {actor}" for actor in np.unique(cast.actor[index]))

@@ -8,11 +8,12 @@ move round at speeds of their own, so that who follows whom changes; new ones ap
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from recretrain.preparation.synthetic.tastes import Floats, Ints, popularity, speeds
+from recretrain.preparation.synthetic.tastes import Drift, Floats, Ints, popularity
+from recretrain.values import AtLeast1, Share, Within
 
 STEP = 0.1  # of the circle, from a click to the next
 GAP = 60.0  # seconds from a click to the next, on average
@@ -22,8 +23,8 @@ NEW = 0.03  # of the whole time, in which that falls to 1/e
 
 
 @dataclass(frozen=True)
-class World:
-    """Times are shares of the whole, 0 to 1."""
+class Circles:
+    """Items on circles, one a genre. Times are shares of the whole, 0 to 1."""
 
     place: Floats  # [items] on the circle at the beginning, in turns
     speed: Floats  # [items] turns in the whole time
@@ -34,8 +35,8 @@ class World:
 
 
 @dataclass(frozen=True)
-class Clicks:
-    """Session after session, the clicks of each in order of time."""
+class Walks:
+    """The clicks of session after session, those of each in order of time."""
 
     session: Ints  # [N] 0, 1, ... in order of their beginnings
     item: Ints  # [N]
@@ -47,67 +48,66 @@ class Clicks:
 class SessionLog:
     """Options of the generators of session logs."""
 
-    days: int
-    clicks: int  # about
-    clicks_a_session: float  # mean of a geometric distribution
-    items: int
-    genres: int  # circles of items
-    turn: float  # of the whole time, in which an item goes round its circle once, about; smaller: faster drift
-    sharpness: float  # 0: the next click does not depend on the last
-    new_items: float  # share of items that appear during the time
+    days: AtLeast1
+    clicks: AtLeast1  # about
+    clicks_a_session: Annotated[float, Within(1)]  # mean of a geometric distribution
+    items: AtLeast1
+    drift: Drift  # of circles of items
+    new_items: Share  # of items, that appear during the time
     seed: int
 
     version: ClassVar[int] = 1  # raise when the same options give other files
 
-    def draw(self, rng: np.random.Generator) -> Clicks:
+    def draw(self, rng: np.random.Generator) -> Walks:
         length = rng.geometric(1 / self.clicks_a_session, round(self.clicks / self.clicks_a_session))
         began = np.sort(rng.random(len(length)))
-        item = walks(self.world(rng), began, length, rng)
+        item = walked(self.circles(rng), began, length, rng)
         first = np.cumsum(length) - length
         session = np.repeat(np.arange(len(length)), length)
         gone = np.cumsum(rng.exponential(GAP, len(item)))
-        return Clicks(session, item, began[session] * self.days * DAY, gone - gone[first][session])
+        return Walks(session, item, began[session] * self.days * DAY, gone - gone[first][session])
 
-    def world(self, rng: np.random.Generator) -> World:
-        """Each genre's first item is there from the beginning."""
+    def circles(self, rng: np.random.Generator) -> Circles:
+        """Draw the items; each genre's first one exists from the beginning."""
         born = np.where(rng.random(self.items) < self.new_items, rng.random(self.items), 0.0)
-        born[: self.genres] = 0.0
-        return World(
+        born[: self.drift.genres] = 0.0
+        return Circles(
             place=rng.random(self.items),
-            speed=speeds((self.items, 1), self.turn, rng)[:, 0],
-            sharpness=self.sharpness,
-            genre=np.arange(self.items) % self.genres,
+            speed=self.drift.speeds(self.items, 1, rng)[:, 0],
+            sharpness=self.drift.sharpness,
+            genre=np.arange(self.items) % self.drift.genres,
             appeal=popularity(self.items, 0.7, rng),
             born=born,
         )
 
 
-def walks(world: World, began: Floats, length: Ints, rng: np.random.Generator) -> Ints:
+def walked(circles: Circles, began: Floats, length: Ints, rng: np.random.Generator) -> Ints:
     """The items of sessions that begin at these times, session after session.  # [sum of length]"""
     items = np.empty((len(length), length.max()), dtype=np.int64)
-    genre = rng.choice(world.genre, len(length))  # a genre as often as it has items
-    for kind in range(world.genre.max() + 1):
-        members = np.flatnonzero(world.genre == kind)
+    genre = rng.choice(circles.genre, len(length))  # a genre as often as it has items
+    for kind in range(circles.genre.max() + 1):
+        members = np.flatnonzero(circles.genre == kind)
         for click in range(length.max()):
             going = np.flatnonzero((genre == kind) & (length > click))
             last = items[going, click - 1] if click else None
-            items[going, click] = members[_draw(_weights(world, members, began[going], last), rng)]
+            items[going, click] = members[_draw(_weights(circles, members, began[going], last), rng)]
     return items[np.arange(items.shape[1]) < length[:, None]]
 
 
-def _weights(world: World, members: Ints, now: Floats, last: Ints | None) -> Floats:
+def _weights(circles: Circles, members: Ints, now: Floats, last: Ints | None) -> Floats:
     """Unnormalised probability of each member as the next click.  # [len(now), members]"""
-    age = now[:, None] - world.born[members]
-    there = np.where(age >= 0, world.appeal[members] * (1 + NOVELTY * np.exp(-np.maximum(age, 0.0) / NEW)), 0.0)
+    age = now[:, None] - circles.born[members]
+    novelty = 1 + NOVELTY * np.exp(-np.maximum(age, 0.0) / NEW)
+    demand = np.where(age >= 0, circles.appeal[members] * novelty, 0.0)
     if last is None:
-        return there
-    ahead = world.place[members] - world.place[last][:, None] - STEP
-    ahead += (world.speed[members] - world.speed[last][:, None]) * now[:, None]
-    return there * np.exp(world.sharpness * (np.cos(2 * np.pi * ahead) - 1))
+        return demand
+    ahead = circles.place[members] - circles.place[last][:, None] - STEP
+    ahead += (circles.speed[members] - circles.speed[last][:, None]) * now[:, None]
+    return demand * np.exp(circles.sharpness * (np.cos(2 * np.pi * ahead) - 1))
 
 
 def _draw(weights: Floats, rng: np.random.Generator) -> Ints:
-    """A column for every row."""
+    """A column for every row of `weights`, drawn in proportion to them.  # [rows]"""
     cumulative = np.cumsum(weights, axis=1)
     chosen: Ints = (cumulative <= rng.random((len(weights), 1)) * cumulative[:, -1:]).sum(axis=1)
     return chosen.clip(max=weights.shape[1] - 1)  # rounding may carry the last share beyond the end

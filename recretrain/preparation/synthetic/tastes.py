@@ -13,25 +13,54 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from recretrain.errors import DataError
+from recretrain.values import AtLeast1, NotNegative, Positive
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class World:
-    """Times are shares of the stream, 0 to 1."""
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """How a generated world changes, and how much of it can be learned."""
 
-    steps: int  # within a step nothing changes
+    genres: AtLeast1
+    turn: Positive  # of the whole time, in which a genre's circle is gone round once, about; smaller: faster drift
+    sharpness: NotNegative  # 0: there is nothing to learn
+
+    def speeds(self, rows: int, columns: int, rng: np.random.Generator) -> Floats:
+        """Turns in the whole time, some faster, some the other way: those who agree today part in time."""
+        shape = (rows, columns)
+        return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape) / self.turn
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """The users of a world. Times are shares of the stream, 0 to 1."""
+
     phase: Floats  # [users, genres] where each taste stands on its circle at the beginning, in turns
     speed: Floats  # [users, genres] turns of each taste in the whole stream; after a quarter turn it is another taste
     sharpness: float  # how much better the best genres are liked
     activity: Floats  # [users] relative number of picks
     joined: Floats  # [users]
     left: Floats  # [users]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The items of a world. Times are shares of the stream, 0 to 1."""
+
     genre: Ints  # [items]
     appeal: Floats  # [items] popularity at its best
     born: Floats  # [items]
     life: Floats  # [items] time in which popularity falls to 1/e
+
+
+@dataclass(frozen=True)
+class World:
+    crowd: Crowd
+    offer: Offer
+    steps: int  # within a step nothing changes
 
 
 def picks(world: World, moments: Floats, rng: np.random.Generator) -> tuple[Ints, Ints]:
@@ -42,8 +71,8 @@ def picks(world: World, moments: Floats, rng: np.random.Generator) -> tuple[Ints
     for start, stop in pairwise([0, *borders.tolist(), len(moments)]):
         if start < stop:
             now = float(moments[start])
-            users[start:stop] = _who(world, now, stop - start, rng)
-            items[start:stop] = _what(world, now, users[start:stop], rng)
+            users[start:stop] = _takers(world.crowd, now, stop - start, rng)
+            items[start:stop] = _taken(world.offer, _liking(world.crowd, now, users[start:stop]), now, rng)
     return users, items
 
 
@@ -54,16 +83,14 @@ def distinct_picks(
     for surplus in (1.2, 1.8, 3.0, 6.0):
         when = moments(int(count * surplus))
         users, items = picks(world, when, rng)
-        _, first = np.unique(users * len(world.genre) + items, return_index=True)
+        _, first = np.unique(users * len(world.offer.genre) + items, return_index=True)
         if len(first) >= count:
             kept = np.sort(rng.choice(first, count, replace=False))
             return when[kept], users[kept], items[kept]
-    raise ValueError(f"{count} picks are more than {len(world.activity)} users and {len(world.genre)} items give")
-
-
-def speeds(shape: tuple[int, int], turn: float, rng: np.random.Generator) -> Floats:
-    """Tastes go round in about `turn`, some faster, some the other way: users who agree today part in time."""
-    return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape) / turn
+    raise DataError(
+        f"{count} picks are more than {len(world.crowd.activity)} users and {len(world.offer.genre)} items give; "
+        "generate fewer, or give data.generator more users or items"
+    )
 
 
 def popularity(size: int, skew: float, rng: np.random.Generator) -> Floats:
@@ -71,27 +98,28 @@ def popularity(size: int, skew: float, rng: np.random.Generator) -> Floats:
     return np.exp(rng.normal(0.0, skew, size))
 
 
-def _who(world: World, now: float, count: int, rng: np.random.Generator) -> Ints:
-    there = world.activity * (world.joined <= now) * (now < world.left)
-    return _choose(np.cumsum(there), rng.random(count))
+def _takers(crowd: Crowd, now: float, count: int, rng: np.random.Generator) -> Ints:
+    present = crowd.activity * (crowd.joined <= now) * (now < crowd.left)
+    return _choose(np.cumsum(present), rng.random(count))
 
 
-def _what(world: World, now: float, users: Ints, rng: np.random.Generator) -> Ints:
-    mix = np.cumsum(_liking(world, now, users), axis=1)
-    genre = (mix < rng.random((len(users), 1)) * mix[:, -1:]).sum(axis=1)
-    age = now - world.born
-    weight = np.where(age >= 0, world.appeal * np.exp(-np.maximum(age, 0.0) / world.life), 0.0)
-    by_genre = np.argsort(world.genre, kind="stable")
-    total = np.concatenate([[0.0], np.cumsum(weight[by_genre])])
-    first = np.searchsorted(world.genre[by_genre], np.arange(mix.shape[1] + 1))
-    low, high = total[first[genre]], total[first[genre + 1]]
-    return by_genre[_choose(total[1:], (low + rng.random(len(users)) * (high - low)) / total[-1])]
-
-
-def _liking(world: World, now: float, users: Ints) -> Floats:
+def _liking(crowd: Crowd, now: float, users: Ints) -> Floats:
     """Unnormalised weight of every genre.  # [len(users), genres]"""
-    turns = world.phase[users] + now * world.speed[users]
-    return np.exp(world.sharpness * np.cos(2 * np.pi * turns))
+    turns = crowd.phase[users] + now * crowd.speed[users]
+    return np.exp(crowd.sharpness * np.cos(2 * np.pi * turns))
+
+
+def _taken(offer: Offer, liking: Floats, now: float, rng: np.random.Generator) -> Ints:
+    """An item for each row of `liking`, [picks, genres]."""
+    mix = np.cumsum(liking, axis=1)
+    genre = (mix < rng.random((len(mix), 1)) * mix[:, -1:]).sum(axis=1)
+    age = now - offer.born
+    weight = np.where(age >= 0, offer.appeal * np.exp(-np.maximum(age, 0.0) / offer.life), 0.0)
+    by_genre = np.argsort(offer.genre, kind="stable")
+    total = np.concatenate([[0.0], np.cumsum(weight[by_genre])])
+    first = np.searchsorted(offer.genre[by_genre], np.arange(mix.shape[1] + 1))
+    low, high = total[first[genre]], total[first[genre + 1]]
+    return by_genre[_choose(total[1:], (low + rng.random(len(mix)) * (high - low)) / total[-1])]
 
 
 def _choose(cumulative: Floats, shares: Floats) -> Ints:

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from recretrain.preparation.synthetic.tastes import Floats, Ints, World, distinct_picks, popularity, speeds
+from recretrain.preparation.synthetic.tastes import Crowd, Drift, Floats, Ints, Offer, World, distinct_picks, popularity
+from recretrain.values import AtLeast1, Positive, Share
 
 STARS = (1.0, 2.0, 3.0, 4.0, 5.0)
 SHARES = (0.12, 0.08, 0.12, 0.25, 0.43)  # roughly as on Yelp
@@ -18,14 +19,14 @@ SHARES = (0.12, 0.08, 0.12, 0.25, 0.43)  # roughly as on Yelp
 
 @dataclass(frozen=True, kw_only=True)
 class YelpReviews:
-    reviews: int
-    users: int
-    items: int
-    genres: int  # of taste
-    turn: float  # of the whole time, in which a taste goes round once, about; smaller: faster drift
-    sharpness: float  # 0: no tastes
-    life: float  # of the whole time, in which an item's popularity falls to 1/e
-    new_items: float  # share of items that open during the time
+    """Users with tastes that turn, and businesses that open, have their day and fade."""
+
+    reviews: AtLeast1
+    users: AtLeast1
+    items: AtLeast1
+    drift: Drift  # of tastes
+    life: Positive  # of the whole time, in which an item's popularity falls to 1/e
+    new_items: Share  # of items, that open during the time
     seed: int
 
     version: ClassVar[int] = 2  # raise when the same options give other files
@@ -45,22 +46,24 @@ class YelpReviews:
 
     def world(self, rng: np.random.Generator) -> World:
         joined = np.where(rng.random(self.users) < 0.3, 0.0, rng.random(self.users))
-        return World(
-            steps=200,
-            phase=rng.random((self.users, self.genres)),
-            speed=speeds((self.users, self.genres), self.turn, rng),
-            sharpness=self.sharpness,
+        crowd = Crowd(
+            phase=rng.random((self.users, self.drift.genres)),
+            speed=self.drift.speeds(self.users, self.drift.genres, rng),
+            sharpness=self.drift.sharpness,
             activity=popularity(self.users, 0.7, rng),
             joined=joined,
             left=joined + 0.2 + rng.exponential(0.4, self.users),
-            genre=rng.integers(self.genres, size=self.items),
+        )
+        offer = Offer(
+            genre=rng.integers(self.drift.genres, size=self.items),
             appeal=popularity(self.items, 1.0, rng),
             born=self._births(rng),
             life=self.life * popularity(self.items, 0.5, rng),
         )
+        return World(crowd, offer, steps=200)
 
     def _births(self, rng: np.random.Generator) -> Floats:
-        """Old items are of any age up to `life`."""
+        """When items open; old ones are of any age up to `life`.  # [items]"""
         old = rng.random(self.items) >= self.new_items
         return np.where(old, -self.life * rng.random(self.items), rng.random(self.items))
 

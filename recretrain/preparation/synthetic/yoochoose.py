@@ -14,6 +14,8 @@ START = np.datetime64("2014-04-01T03:00:00.000")
 
 @dataclass(frozen=True, kw_only=True)
 class YoochooseClicks(SessionLog):
+    """Clicks on items, a session after the other."""
+
     def write(self, folder: Path) -> list[Path]:
         clicks = self.draw(np.random.default_rng(self.seed))
         milliseconds = np.rint((clicks.began + clicks.since) * 1000).astype("timedelta64[ms]")

@@ -60,7 +60,7 @@ def test_every_published_method_has_its_row_though_nobody_ran_it(runs: RunFolder
         ({"asked": FULL}, "(catalogue: sampled, here full; candidates: 999, here none)"),
         ({"asked": PREFIXES}, "(kind: interactions, here prefixes; catalogue: sampled, here full; candidates: 999,"),
         ({"tested": list(range(33, 39))}, "(tested periods: 33-39, here 33-38)"),
-        ({"overrides": ["data.k_core=5"]}, "Not the paper's data (data.k_core=5)"),
+        ({"overrides": ["data.filters.k_core=5"]}, "Not the paper's data (data.filters.k_core=5)"),
         ({"overrides": ["data.cut.periods=50"]}, "Not the paper's data (data.cut.periods=50)"),
     ],
 )
