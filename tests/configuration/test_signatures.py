@@ -210,7 +210,7 @@ def test_inherited_fields_have_the_hints_of_the_module_they_were_written_in() ->
     found = type_hints(Diginetica)
 
     assert found["path"] is str  # of Source, two classes up
-    assert found["generator"].__name__ == "Generator"  # imported in clicks.py, not in diginetica.py
+    assert found["filters"].__name__ == "SessionFilters"  # of clicks.py, not imported in diginetica.py
 
 
 def test_a_hint_that_cannot_be_resolved_is_a_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,7 @@ def test_every_value_of_a_wrong_type_is_refused_by_its_key(choice: str):
             wrong = ["abc"] if fits("abc", hints[key]) else "abc"
 
             with pytest.raises(ConfigError) as error:
-                check_node(path, {**node, key: wrong})
+                check_node(path, {**node, key: wrong}, within={})
 
             assert str(error.value).startswith(f"{path}.{key}="), str(error.value)
             assert " must be " in str(error.value)

@@ -89,7 +89,7 @@ def test_the_card_of_the_questions_alone_says_which_runs_meet(runs: RunFolders) 
 
 
 def test_a_setting_is_named_by_what_changes_results(runs: RunFolders) -> None:
-    without_effect = ["trainer.device=cpu", "schedule.last_test=35", "+data.memory_limit=1GB", "logger=none"]
+    without_effect = ["trainer.device=cpu", "schedule.last_test=35", "+data.about.summary=words", "logger=none"]
     runs.add("sml", ONE, variant="v", overrides=without_effect)
     runs.add("sml", ONE, variant="w", overrides=["trainer.precision=64", "pretraining@method.pretraining=mf"])
 
@@ -99,14 +99,14 @@ def test_a_setting_is_named_by_what_changes_results(runs: RunFolders) -> None:
 @pytest.mark.parametrize(
     ("override", "changed"),
     [
-        ("data.k_core=5", True),
-        ("+data.k_core=5", True),
+        ("data.filters.k_core=5", True),
+        ("+data.filters.k_core=5", True),
         ("cut@data.cut=months", True),
         ("data.cut.periods=12", True),
         ("data.path=/elsewhere", False),
         ("data.source=raw", False),
         ("data=yelp", False),
-        ("data.memory_limit=1GB", False),
+        ("data.about.summary=words", False),
         ("schedule.start=3", False),
     ],
 )
