@@ -42,6 +42,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {  # wherever the configuration has suc
     "backbone": {"embedding_size": 8, "init_std": 0.1},
     "eval": {"candidates": CANDIDATES, "shortest": 3, "queries": 1, "supports": [2]},
 }
+AS_THEY_ARE = ("local", "pretraining")  # nodes of a method: a step size of another kind, and all that frozen learns
 ASKED: Sequence[tuple[str, type[TestSet], str]] = (  # an option of eval, the kind it asks at most, and of schedule
     ("sampled", Histories, "next_period"),
     ("full", Histories, "next_period"),
@@ -132,7 +133,7 @@ def _shrink(node: Any, values: Mapping[str, Any], given: set[str], path: str) ->
             continue
         if key in values and not isinstance(node[key], DictConfig):
             node[key] = values[key]
-        elif isinstance(node[key], DictConfig) and key != "local":  # its step size is another thing than a learner's
+        elif isinstance(node[key], DictConfig) and key not in AS_THEY_ARE:
             _shrink(node[key], values, given, inner)
 
 

@@ -6,6 +6,11 @@ import pytest
 
 from recretrain.configuration.compose import conf_dir
 from recretrain.testing import CHECKS, Case, case, cases
+from recretrain.testing.contract import (
+    answers_each_question_by_itself,
+    learns_nothing_from_its_own_tests,
+    resumes_where_it_stopped,
+)
 
 METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
 DERIVED = {  # those whose files build on another's: their code is that of the other
@@ -13,7 +18,18 @@ DERIVED = {  # those whose files build on another's: their code is that of the o
     for name in METHODS
     if any(f"  - {base}\n" in (conf_dir() / "method" / f"{name}.yaml").read_text() for base in METHODS)
 }
-CASES = [found for name in METHODS for found in ([case(name)] if name in DERIVED else cases(name))]
+OF_QUESTIONS = (  # checks whose outcome may depend on what is asked; the others are made once for each method
+    learns_nothing_from_its_own_tests,
+    resumes_where_it_stopped,
+    answers_each_question_by_itself,
+)
+CASES = [
+    (found, check)
+    for name in METHODS
+    for place, found in enumerate([case(name)] if name in DERIVED else cases(name))
+    for check in (CHECKS if place == 0 else OF_QUESTIONS)
+    if check is not learns_nothing_from_its_own_tests or "own_tests" in str(found)
+]
 
 
 def test_there_are_methods_to_check() -> None:
@@ -23,12 +39,12 @@ def test_there_are_methods_to_check() -> None:
 
 
 def test_methods_are_checked_under_their_own_questions_and_schedules() -> None:
-    asked = {str(found) for found in CASES}
+    asked = {str(found) for found, _ in CASES}
 
     assert "ader-eval:prefixes-schedule:next_period" in asked
     assert "melu-eval:episodes-schedule:states" in asked
     assert "fine_tune-eval:sampled-schedule:own_tests" in asked
-    assert {found.name for found in CASES} == set(METHODS)
+    assert {found.name for found, _ in CASES} == set(METHODS)
 
 
 OPTIONS = [  # choices that keep other state or read other rows
@@ -69,7 +85,6 @@ def test_the_method_with_other_choices(name: str, overrides: list[str], check, t
     check(case(name, *overrides), tmp_path / "stream")
 
 
-@pytest.mark.parametrize("found", CASES, ids=str)
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(("found", "check"), CASES, ids=[f"{check.__name__}-{found}" for found, check in CASES])
 def test_the_method(found: Case, check, tmp_path: Path) -> None:
     check(found, tmp_path / "stream")
