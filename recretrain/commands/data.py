@@ -21,7 +21,7 @@ def listed(overrides: Sequence[str]) -> str:
     from recretrain.preparation.prepare import list_sources
 
     config, _ = compose(overrides)
-    rows = list_sources(conf_dir(), Path(config.paths.data), Path(config.paths.cache))
+    rows = list_sources(conf_dir(), Path(config.paths.data))
     return tabulate(rows, headers="keys", tablefmt="simple")
 
 

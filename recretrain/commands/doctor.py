@@ -54,7 +54,7 @@ def _folders() -> Iterator[tuple[str, str]]:
     paths = compose([])[0].paths
     for name in ("data", "cache", "outputs"):
         yield f"paths.{name}", f"{paths[name]}, {_free_disk(Path(paths[name]))} free"
-    for source in list_sources(conf_dir(), Path(paths.data), Path(paths.cache)):
+    for source in list_sources(conf_dir(), Path(paths.data)):
         yield f"data={source['name']}", source["state"]
 
 

@@ -49,7 +49,7 @@ def build(source: Source, files: Sequence[Path], folder: Path, card: dict[str, A
 
 
 def _load(connection: Connection, source: Source, files: Sequence[Path]) -> None:
-    """Table `interactions`: the rows of the source, each with its number in the raw files."""
+    """Make `interactions`: the rows of the source, each with its number in the raw files."""
     try:
         source.rows(connection, files).create("raw")
     except duckdb.OutOfMemoryException:
@@ -141,7 +141,7 @@ def _check_repeats(connection: Connection, source: Source, files: Sequence[Path]
 
 
 def _order(connection: Connection, by_period: bool) -> None:
-    """`stream`: rows by time (or by the source's own period), ties as in the raw files, numbered from 0."""
+    """Make `stream`: rows by time (or by the source's own period), ties as in the raw files, numbered from 0."""
     order = "period, row" if by_period else "time, row"
     connection.execute(
         f"""CREATE TABLE stream AS
@@ -192,7 +192,7 @@ def _given(connection: Connection, source: Source) -> list[Slice]:
 def _number(
     connection: Connection, source: Source, files: Sequence[Path], slices: Sequence[Slice]
 ) -> dict[str, list[str]]:
-    """Tables `users` and `items` (id, key, first_period), then `coded`, the stream in ids; returns the spaces, if any.
+    """Make `users` and `items` (id, key, first_period), then `coded`, the stream in ids; returns the spaces, if any.
 
     With spaces, `items` and `coded` have them as indices, and `items` keeps the pair that is an item's full key.
     """
@@ -232,7 +232,7 @@ def _ids_by_appearance(kind: str) -> str:
 
 
 def _own_ids(kind: str, size: int, periods: int) -> str:
-    """Keys are ids; those that never appear first do so after the last period."""
+    """SQL for ids that are the source's own; those that never appear get the period after the last."""
     return f"""CREATE TABLE {kind}s AS
         SELECT range AS id, range AS key, coalesce(first_period, {periods})::INTEGER AS first_period
         FROM range({size}) LEFT JOIN
@@ -288,7 +288,7 @@ def _space_of(connection: Connection, period: Slice, inside: str, has_parts: boo
 
 
 def _write_tokens(connection: Connection, source: Source, slices: Sequence[Slice], folder: Path) -> None:
-    """The words of the rows' texts, row by row with the period files; no file where the source has no texts."""
+    """Write the words of texts row by row with the period files; no file where the source has no texts."""
     tokens = source.tokens(connection)
     if tokens is None:
         return
@@ -316,7 +316,7 @@ def _write_vocabulary(connection: Connection, kind: str, folder: Path) -> int:
 
 @contextmanager
 def _database(source: Source, folder: Path, memory: str) -> Iterator[Connection]:
-    """DuckDB on disk next to `folder`, so that `memory` is enough; gone afterwards."""
+    """Open DuckDB on disk next to `folder`, so that `memory` is enough; its files are deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as work:
         connection = duckdb.connect(f"{work}/rows.duckdb")
         try:

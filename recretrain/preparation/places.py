@@ -14,6 +14,7 @@ from filelock import FileLock
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
+    """Let one process at a time work on `folder`; others wait."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{folder.name}.lock"):
         yield

@@ -69,7 +69,7 @@ def describe(folder: Path) -> dict[str, Any]:
     }
 
 
-def list_sources(conf_dir: Path, data_root: Path, cache: Path) -> list[dict[str, str]]:
+def list_sources(conf_dir: Path, data_root: Path) -> list[dict[str, str]]:
     """Every data set of conf/data: its name, summary, state (found, missing, generator, ...) and place."""
     return [_listed(file, Path(data_root)) for file in sorted((conf_dir / "data").glob("*.yaml"))]
 
@@ -108,7 +108,7 @@ class Raw:
         return self.source.find(self.root)
 
     def make(self) -> None:
-        """Generate the files, if they are generated and not there yet."""
+        """Write the files if they are generated ones and do not exist yet."""
         if self.kind == "raw":
             return
         folder = Path(self.source.path)
@@ -160,13 +160,13 @@ def _state(source: Source, data_root: Path) -> str:
 
 
 def _parts(period: Path) -> dict[str, int]:
-    """Rows of every part."""
+    """Numbers of rows by part."""
     query = f"SELECT part, count(*) FROM read_parquet({quoted(period)}) GROUP BY part"
     counts = dict(duckdb.connect().sql(query).fetchall())
     return {part: counts.get(code, 0) for code, part in enumerate(PARTS)}
 
 
 def _arrivals(vocabulary: Path) -> dict[int, int]:
-    """Users (or items) of whom each period is the first."""
+    """Numbers of users (or items) by the period in which they appear first."""
     counts = f"SELECT first_period, count(*) FROM read_parquet({quoted(vocabulary)}) GROUP BY 1"
     return dict(duckdb.connect().sql(counts).fetchall())

@@ -12,12 +12,12 @@ Relation: TypeAlias = duckdb.DuckDBPyRelation
 
 
 def quoted(text: str | Path) -> str:
-    """A string literal of SQL."""
+    """Text or a path as a string literal of SQL."""
     return "'" + str(text).replace("'", "''") + "'"
 
 
 def name_of(column: str) -> str:
-    """A column name of SQL."""
+    """A column's name, quoted for SQL."""
     return '"' + column.replace('"', '""') + '"'
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from recretrain.data.fields import read_fields
 from recretrain.errors import DataError
-from recretrain.preparation.sources.facts import numbered, records, whole, words, write_facts
+from recretrain.preparation.sources.facts import numbered, split_lines, whole, words, write_facts
 
 
 def test_values_are_numbered_in_order_of_appearance():
@@ -44,7 +44,7 @@ def test_a_line_of_other_fields_is_named(tmp_path: Path):
     file.write_text("1::F\n\n2::M::x\n")
 
     with pytest.raises(DataError, match=r"users\.dat, line 3 \(2::M::x\): 3 fields separated by '::', not 2; mend"):
-        list(records(file, "::", 2, "utf-8"))
+        list(split_lines(file, "::", 2, "utf-8"))
     with pytest.raises(DataError, match=r"users\.dat, line 3 \(two\): the id is not a whole number"):
         whole(file, 3, "two")
 

@@ -35,7 +35,7 @@ def prepared(tmp: Path, rows: list[tuple[Any, Any, Any]], periods: int = 2, **op
 
 
 def folders(cache: Path) -> list[Path]:
-    """What was prepared, wholly or in part."""
+    """Prepared folders, whole or begun."""
     return [f for f in cache.iterdir() if f.is_dir() and f.name != ".contents"]
 
 
@@ -266,7 +266,7 @@ def test_every_data_set_is_listed_with_its_state(tmp_path: Path):
     (tmp_path / "yelp2019").mkdir()
     (tmp_path / "yelp2019/reviews.parquet").touch()
 
-    state = {row["name"]: row["state"] for row in list_sources(CONF, tmp_path, tmp_path)}
+    state = {row["name"]: row["state"] for row in list_sources(CONF, tmp_path)}
 
     assert set(state) == {f.stem for f in (CONF / "data").glob("*.yaml")}
     assert (state["yelp2019"], state["globo"], state["yelp"], state["table"]) == (
@@ -281,7 +281,7 @@ def test_a_folder_with_too_few_days_is_listed_as_incomplete(tmp_path: Path):
     (tmp_path / "adressa").mkdir()
     (tmp_path / "adressa/20170101").touch()
 
-    state = {row["name"]: row["state"] for row in list_sources(CONF, tmp_path, tmp_path)}
+    state = {row["name"]: row["state"] for row in list_sources(CONF, tmp_path)}
 
     assert state["adressa"] == "incomplete"
 

@@ -52,7 +52,7 @@ def rows(folder: Path, period: int) -> list[tuple[int, int, float]]:
     return [(users[u], items[i], r) for u, i, r in zip(table["user"], table["item"], table["rating"], strict=True)]
 
 
-def told(folder: Path) -> dict[str, tuple[int, list[list[int]]]]:
+def facts(folder: Path) -> dict[str, tuple[int, list[list[int]]]]:
     """Size and values of every field."""
     fields: Fields = read_fields(folder)
     return {f.name: (f.size, f.values.tolist()) for f in [*fields.user, *fields.item]}
@@ -89,7 +89,7 @@ def test_rows_of_a_state_stand_as_in_the_file(tmp_path: Path):
 def test_fields_of_films_and_users_by_hand(tmp_path: Path):
     folder = prepared(tmp_path)  # items in order of appearance in the states: 10, 811, 20; users 1, 2
 
-    assert told(folder) == {
+    assert facts(folder) == {
         "gender": (2, [[0], [1]]),
         "age": (2, [[0], [1]]),
         "occupation": (2, [[0], [1]]),
@@ -112,7 +112,7 @@ def test_vocabularies_number_the_values_where_they_are_there(tmp_path: Path):
         "m_zipcode.txt": "02460\r\n55117\r\n",
     }
 
-    fields = told(prepared(tmp_path, files=FILES | vocabularies))
+    fields = facts(prepared(tmp_path, files=FILES | vocabularies))
 
     assert fields["rate"] == (3, [[1], [1], [0]])
     assert fields["genre"] == (4, [[2, 3], [1, -1], [0, -1]])
@@ -124,7 +124,7 @@ def test_a_film_without_facts_has_unknown_ones(tmp_path: Path):
     folder = prepared(tmp_path, files=FILES | {"m_rate.txt": "R\r\nPG\r\n"}, films={"merge_ids": {860: 860}})
 
     assert [item for _, item, _ in rows(folder, 0)] == [10, 860]
-    fields = told(folder)
+    fields = facts(folder)
     assert fields["rate"] == (3, [[0], [2], [1]])  # film 860: one more than the vocabulary has
     assert fields["genre"] == (3, [[0, 1], [2, -1], [2, -1]])
 
@@ -218,8 +218,8 @@ def test_ml100k_has_genres_and_users(tmp_path: Path):
     folder = prepared(tmp_path, "movielens_genres", ML_100K, states={"new_user_share": 0.5})
 
     assert [len(rows(folder, state)) for state in range(4)] == [1, 1, 1, 1]
-    assert told(folder) == {
-        "gender": (2, told(folder)["gender"][1]),
+    assert facts(folder) == {
+        "gender": (2, facts(folder)["gender"][1]),
         "age": (2, [[0], [1]]),
         "occupation": (2, [[0], [1]]),
         "zip": (2, [[0], [1]]),
@@ -231,7 +231,7 @@ def test_ml100k_has_genres_and_users(tmp_path: Path):
 def test_ml25m_has_genres_alone(tmp_path: Path):
     folder = prepared(tmp_path, "movielens_genres", ML_25M, films={"release": "ml-25m"}, states={"new_user_share": 0.5})
 
-    assert told(folder) == {"genre": (3, [[0, 1], [2, -1]])}
+    assert facts(folder) == {"genre": (3, [[0, 1], [2, -1]])}
     assert pq.read_table(folder / "titles.parquet")["title"].to_pylist() == ["Heat, The (1995)", "B (1997)"]
 
 
@@ -247,7 +247,7 @@ def test_genres_of_ml1m_need_no_facts_from_imdb(tmp_path: Path):
 
     folder = prepared(tmp_path, "movielens", files=files, films={"facts": "genres"})
 
-    assert told(folder)["genre"] == (3, [[0, 1], [2, -1], [2, -1]])
+    assert facts(folder)["genre"] == (3, [[0, 1], [2, -1], [2, -1]])
 
 
 TIMED = "1::10::5::300\n1::20::4::100\n2::10::3::200\n"
@@ -257,7 +257,7 @@ def test_timed_rows_are_cut_by_the_schedule(tmp_path: Path):
     folder = prepared(tmp_path, "movielens_timed", changed(ratings=TIMED), periods=3)
 
     assert [rows(folder, period) for period in range(3)] == [[(1, 20, 4.0)], [(2, 10, 3.0)], [(1, 10, 5.0)]]
-    assert "genre" in told(folder)
+    assert "genre" in facts(folder)
 
 
 def test_rows_without_a_time_are_refused_with_the_reason(tmp_path: Path):
@@ -324,10 +324,10 @@ def test_films_have_as_many_facts_as_in_the_release():
     if not file.exists():
         pytest.skip("RECRETRAIN_DATA holds no ml-1m with MeLU's facts")
 
-    told = imdb(file)
+    known = imdb(file)
 
-    assert len(told) == 3881
+    assert len(known) == 3881
     means = {
-        name: sum(len(set(film[name])) for film in told.values()) / 3881 for name in ("genre", "director", "actor")
+        name: sum(len(set(film[name])) for film in known.values()) / 3881 for name in ("genre", "director", "actor")
     }
     assert means == pytest.approx({"genre": 2.37, "director": 1.08, "actor": 3.97}, abs=0.005)

@@ -76,8 +76,8 @@ def agreement(stream: Stream) -> float:
     like = user * 1000 + group
     half = torch.rand(len(user), generator=torch.Generator().manual_seed(0)) < 0.5
     support = _mean_by(like[half], residual[half], size=int(like.max()) + 1)[like[~half]]
-    there = ~support.isnan()
-    return float(torch.corrcoef(torch.stack([support[there], residual[~half][there]]))[0, 1])
+    known = ~support.isnan()
+    return float(torch.corrcoef(torch.stack([support[known], residual[~half][known]]))[0, 1])
 
 
 def _mean_by(key: torch.Tensor, value: torch.Tensor, size: int | None = None) -> torch.Tensor:

@@ -172,7 +172,7 @@ class Source(ABC):
 
 
 def flat(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as JSON takes them, those of a group (a dataclass) beside the others: digests do not know of groups."""
+    """Options for JSON, those of a group (a dataclass) beside the others, so that no grouping changes a digest."""
     found: dict[str, Any] = {}
     for name, value in options.items():
         if is_dataclass(value) and not isinstance(value, type):

@@ -54,7 +54,7 @@ class BookCrossing(Source):
         return files
 
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
-        """Of lines as a whole: an ISBN may hold separators and quotes."""
+        """Read each line as a whole, since an ISBN may hold separators and quotes."""
         text = connection.sql(
             f"""SELECT line FROM read_csv({quoted(files[0])}, delim = '\x01', quote = '', escape = '', header = false,
                 skip = 1, auto_detect = false, encoding = 'latin-1', columns = {{'line': 'VARCHAR'}})
@@ -68,7 +68,7 @@ class BookCrossing(Source):
         return with_states(connection, ratings, drawn(ratings, self.states), self._new(files))
 
     def before_check(self, files: Sequence[Path]) -> list[Deletion]:
-        """Books without a state go; a line that could not be read stays, to be found by the check."""
+        """Delete books without a state; a line that could not be read stays, for the check to find."""
         step = "unlisted books" if self.states.missing_year == "existing" else "unlisted and undated books"
         unlisted = Deletion(step, 'period IS NULL AND "user" IS NOT NULL AND item IS NOT NULL')
         return [Deletion("implicit=drop", "rating = 0"), unlisted] if self.states.implicit == "drop" else [unlisted]

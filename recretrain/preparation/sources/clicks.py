@@ -25,12 +25,12 @@ class SessionFilters:
     min_item_clicks: AtLeast0  # drop rarer items; 0: off
 
     def deletions(self) -> list[Deletion]:
-        """Once each, in this order, over the whole file: the future has its say in what is rare (ader.md, b2, i 15)."""
-        least = {"user": self.min_session_clicks, "item": self.min_item_clicks}
-        sessions = [Deletion(f"min_session_clicks={n}", rare("user", n)) for n in [least["user"]] if n]
-        items = [Deletion(f"min_item_clicks={n}", rare("item", n)) for n in [least["item"]] if n]
-        again = [replace(filtered, step=f"{filtered.step} again") for filtered in sessions if items]
-        return sessions + items + again
+        """Filters over the whole file, in this order: later clicks too decide what is rare (ader.md, b2, i 15)."""
+        sessions, items = self.min_session_clicks, self.min_item_clicks
+        short = [Deletion(f"min_session_clicks={sessions}", rare("user", sessions))] if sessions else []
+        few = [Deletion(f"min_item_clicks={items}", rare("item", items))] if items else []
+        again = [replace(deletion, step=f"{deletion.step} again") for deletion in short if few]
+        return short + few + again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Clicks(Source):
         """user, item, time of every line of the raw file, whose fields are text."""
 
     def files_in(self, place: Path) -> list[Path]:
-        """ADER's files where there are any, else the raw one."""
+        """ADER's files if the folder holds any, else the raw one."""
         if place.is_file():
             return [place]
         numbered = [f for f in place.glob("period_*.txt") if f.stem.removeprefix("period_").isdigit()]
@@ -84,7 +84,7 @@ class Clicks(Source):
         given = self.brings_periods(files)
         separator, fields = (" ", 2) if given else (self.separator, len(self.fields))
         for file in files:
-            for number, line in lines.numbered(file):
+            for number, line in lines.numbered_lines(file):
                 if line.count(separator) != fields - 1:
                     return (
                         f"{file}, line {number} ({line[: lines.SHOWN]}): not {fields} fields separated by "

@@ -33,7 +33,7 @@ class Diginetica(Clicks):
         return super().rows(connection, files)
 
     def clicks(self, table: Relation) -> Relation:
-        """Time frames are stretched so that the longest is a day (ader.md, b1), those of undated rows included."""
+        """Stretch time frames so that the longest, undated rows included, is a day (ader.md, b1)."""
         midnight = f"epoch(timezone({quoted(self.time_zone)}, TRY_CAST(TRY_CAST(eventdate AS DATE) AS TIMESTAMP)))"
         frame = "TRY_CAST(timeframe AS BIGINT)"
         return table.project(
@@ -46,8 +46,8 @@ class Diginetica(Clicks):
         return super().before_check(files) + own
 
     def _check_header(self, file: Path) -> None:
-        """Both spellings are about: sessionId and session_id."""
-        first = next((line for _, line in lines.numbered(file)), "")
+        """Raise a DataError for another first line; files spell the names both ways, sessionId and session_id."""
+        first = next((line for _, line in lines.numbered_lines(file)), "")
         expected = self.separator.join(self.fields)
         if first.replace("_", "").strip().lower() != expected.lower():
             raise DataError(

@@ -33,7 +33,7 @@ class Fact:
     values: npt.NDArray[np.int32]  # [n, m], -1 after the last; m = 1 unless `many`
 
 
-def records(file: Path, separator: str, fields: int, encoding: str) -> Iterator[tuple[int, list[str]]]:
+def split_lines(file: Path, separator: str, fields: int, encoding: str) -> Iterator[tuple[int, list[str]]]:
     """Line number and fields of every line that is not blank."""
     with file.open(encoding=encoding, errors="replace", newline="\n") as text:
         for number, line in enumerate(text, start=1):
@@ -51,7 +51,7 @@ def bad_line(file: Path, number: int, line: str, problem: str) -> DataError:
 
 
 def whole(file: Path, number: int, text: str) -> int:
-    """An id that must be a whole number."""
+    """Read an id that must be a whole number; a DataError names the line."""
     try:
         return int(text)
     except ValueError:
@@ -59,7 +59,7 @@ def whole(file: Path, number: int, text: str) -> int:
 
 
 def words(file: Path) -> list[str]:
-    """A vocabulary: a value a line, in order of their numbers."""
+    """The values of a vocabulary, one a line, in order of their numbers."""
     return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 

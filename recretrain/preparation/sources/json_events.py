@@ -26,7 +26,7 @@ class JsonEvents(EventSource):
 
 
 def read_json(connection: Connection, files: Sequence[Path], fields: Sequence[str]) -> Relation:
-    """These fields of every object as text, so that one wrong type does not stop the reading; NULL where one lacks."""
+    """Read these fields of every object as text, so that no wrong type stops the reading; NULL where one is missing."""
     names = ", ".join(quoted(file) for file in files)
     types = ", ".join(f"{field}: 'VARCHAR'" for field in fields)
     return connection.sql(f"SELECT * FROM read_json([{names}], format = 'newline_delimited', columns = {{{types}}})")

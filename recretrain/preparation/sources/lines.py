@@ -15,14 +15,14 @@ SHOWN = 120  # characters of a faulty line in a message
 
 
 def open_text(file: Path) -> IO[str]:
-    """Any bytes are readable (a faulty line must be shown, whatever it holds)."""
+    """Open text of any bytes, plain or .gz: a faulty line must be shown, whatever it holds."""
     if file.suffix == ".gz":
         return gzip.open(file, "rt", encoding="utf-8", errors="replace", newline="\n")
     return file.open(encoding="utf-8", errors="replace", newline="\n")
 
 
-def numbered(file: Path) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank, counted from 1 in the file; a DataError where a gzip ends too early."""
+def numbered_lines(file: Path) -> Iterator[tuple[int, str]]:
+    """Lines that are not blank, with their numbers from 1 on; a DataError where a gzip ends too early."""
     last = 0
     with open_text(file) as text:
         try:
@@ -39,7 +39,7 @@ def place_of(files: Sequence[Path], row: int, *, header: int = 0) -> str:
     """File, line and text of row `row`, counted from 0 over all files; every file starts with `header` lines."""
     left = row
     for file in files:
-        for order, (number, line) in enumerate(numbered(file)):
+        for order, (number, line) in enumerate(numbered_lines(file)):
             if order < header:
                 continue
             if left == 0:
@@ -49,9 +49,9 @@ def place_of(files: Sequence[Path], row: int, *, header: int = 0) -> str:
 
 
 def check_json(files: Sequence[Path]) -> None:
-    """A DataError for the first line that is not a JSON object, or for a damaged gzip."""
+    """Raise a DataError for the first line that is not a JSON object, or for a damaged gzip."""
     for file in files:
-        for number, line in numbered(file):
+        for number, line in numbered_lines(file):
             problem = _problem(line)
             if problem:
                 raise DataError(

@@ -12,7 +12,16 @@ import duckdb
 from recretrain.errors import DataError
 from recretrain.preparation.sources import lines, movielens
 from recretrain.preparation.sources.base import Source
-from recretrain.preparation.sources.facts import UNKNOWN, Fact, keys_of, numbered, records, whole, words, write_facts
+from recretrain.preparation.sources.facts import (
+    UNKNOWN,
+    Fact,
+    keys_of,
+    numbered,
+    split_lines,
+    whole,
+    words,
+    write_facts,
+)
 from recretrain.preparation.sources.movielens_facts import IMDB, LAYOUTS, USER, Film, films, imdb, users
 from recretrain.preparation.sources.states import STATES, FourStates, drawn, with_states
 from recretrain.preparation.sql import Connection, Relation
@@ -129,7 +138,7 @@ class MovieLensFacts(Source):
         ]
 
     def _vocabularies(self) -> list[str]:
-        """Those of MeLU's authors; the values of other releases are others."""
+        """Vocabulary files of MeLU's authors; other releases have other values."""
         if self.films.release != "ml-1m":
             return []
         return [VOCABULARIES[name] for name in (*(IMDB if self.films.facts == "imdb" else ()), *USER)]
@@ -172,7 +181,7 @@ class MovieLensFacts(Source):
 def _released(files: Sequence[Path]) -> list[int]:
     """The new users of MeLU's own split."""
     file = _named(files, NEW_USERS)[0]
-    return [whole(file, number, text) for number, (text,) in records(file, "\n", 1, "utf-8")]
+    return [whole(file, number, text) for number, (text,) in split_lines(file, "\n", 1, "utf-8")]
 
 
 def _named(files: Sequence[Path], name: str) -> list[Path]:

@@ -92,7 +92,7 @@ def read(connection: Connection, file: Path, release: Release) -> Relation:
 def faulty_line(file: Path, release: Release, key: str) -> str | None:
     """The message for the first line of ratings without four fields; `key` of the configuration names the release."""
     separator = RATINGS[release].separator
-    for number, line in lines.numbered(file):
+    for number, line in lines.numbered_lines(file):
         if line.count(separator) != 3:
             return (
                 f"{file}, line {number} ({line[: lines.SHOWN]}): not four fields separated by "

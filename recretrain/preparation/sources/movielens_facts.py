@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from recretrain.preparation.sources.facts import UNKNOWN, bad_line, records, whole
+from recretrain.preparation.sources.facts import UNKNOWN, bad_line, split_lines, whole
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def users(file: Path, release: str) -> dict[int, dict[str, str]]:
     """gender, age, occupation and the first five characters of the zip code, by the user's id."""
     separator, order = ("::", USER) if release == "ml-1m" else ("|", ("age", "gender", "occupation", "zip"))
     known = {}
-    for number, (user, *values) in records(file, separator, 5, "latin-1"):
+    for number, (user, *values) in split_lines(file, separator, 5, "latin-1"):
         facts = dict(zip(order, values, strict=True))
         known[whole(file, number, user)] = facts | {"zip": facts["zip"][:5]}
     return known
@@ -54,7 +54,7 @@ def users(file: Path, release: str) -> dict[int, dict[str, str]]:
 def imdb(file: Path) -> dict[int, dict[str, list[str]]]:
     """rate, genre, director and actor of films, by the film's id; IMDb does not know all."""
     known = {}
-    for number, fields in records(file, "::", 11, "utf-8"):
+    for number, fields in split_lines(file, "::", 11, "utf-8"):
         rate, genre, director, actor = (fields[column] for column in (3, 5, 6, 8))
         without_notes = re.sub(r"\([^()]*\)", "", director)  # Thomas Haneke(co-director)
         lists = (_listed(text, ", ") for text in (rate, genre, without_notes, actor))
@@ -68,13 +68,13 @@ def _listed(text: str, separator: str) -> list[str]:
 
 
 def _films_1m(file: Path) -> Iterator[tuple[int, Film]]:
-    for number, (film, title, genres) in records(file, "::", 3, "latin-1"):
+    for number, (film, title, genres) in split_lines(file, "::", 3, "latin-1"):
         yield whole(file, number, film), Film(title, _year(title), _listed(genres, "|"))
 
 
 def _films_100k(file: Path) -> Iterator[tuple[int, Film]]:
     """Read films whose genres are marked in 19 columns; the number of a column is the genre's name."""
-    for number, (film, title, date, _, _, *marks) in records(file, "|", 24, "latin-1"):
+    for number, (film, title, date, _, _, *marks) in split_lines(file, "|", 24, "latin-1"):
         genres = [str(genre) for genre, mark in enumerate(marks) if mark == "1"]
         year = int(date[-4:]) if date[-4:].isdigit() else _year(title)
         yield whole(file, number, film), Film(title, year, genres or [UNKNOWN])

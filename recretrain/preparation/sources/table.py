@@ -122,7 +122,7 @@ def _is_parquet(file: Path) -> bool:
 
 
 def _scan_text(connection: Connection, files: Sequence[Path]) -> Relation:
-    """Text stays text: a sniffed type would decide by the first rows what the later ones may hold."""
+    """Read every field as text: a type guessed from the first rows could refuse a later one."""
     separator, names = _header(files[0])
     for file in files[1:]:
         if _header(file) != (separator, names):
@@ -136,16 +136,16 @@ def _scan_text(connection: Connection, files: Sequence[Path]) -> Relation:
 
 def _header(file: Path) -> tuple[str, list[str]]:
     """Separator and column names, by the first line."""
-    for _, line in lines.numbered(file):
+    for _, line in lines.numbered_lines(file):
         separator = max(SEPARATORS, key=line.count)
         return separator, next(csv.reader([line.lstrip("\ufeff")], delimiter=separator))
     raise DataError(f"{file}: the file is empty; it needs a first line with the names of its columns")
 
 
 def _check_fields(file: Path) -> None:
-    """A DataError for a damaged gzip, or the first line whose fields do not match the columns."""
+    """Raise a DataError for a damaged gzip, or for the first line whose fields do not match the columns."""
     separator, names = _header(file)
-    rows = csv.reader((line for _, line in lines.numbered(file)), delimiter=separator)
+    rows = csv.reader((line for _, line in lines.numbered_lines(file)), delimiter=separator)
     for row in rows:
         if len(row) != len(names):
             raise DataError(

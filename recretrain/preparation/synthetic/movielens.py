@@ -104,7 +104,7 @@ def _films(cast: Cast, years: list[int]) -> Iterable[tuple[int, str, list[str]]]
 
 
 def _extra(cast: Cast, years: list[int]) -> Iterable[str]:
-    """A line per film; now and then a fact lacks, and a director has a note, as in the published file."""
+    """A line per film; now and then a fact is missing or a director has a note, as in the published file."""
     for index, (film, _, genres) in enumerate(_films(cast, years)):
         director = "N/A" if film % 50 == 0 else f"Director {cast.director[index]}" + " (co-director)" * (film % 20 == 0)
         actors = ", ".join(f"Actor {actor}" for actor in np.unique(cast.actor[index]))

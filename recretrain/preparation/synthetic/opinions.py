@@ -72,7 +72,7 @@ class OpinionPoll:
 
 
 def stars(opinions: Floats, mean: float, deviation: float, highest: int) -> Ints:
-    """Whole ratings from 1 on."""
+    """Whole ratings from 1 to `highest` of this mean and deviation."""
     return np.rint(mean + deviation * opinions).clip(1, highest).astype(np.int64)
 
 

@@ -82,7 +82,7 @@ class SessionLog:
 
 
 def walked(circles: Circles, began: Floats, length: Ints, rng: np.random.Generator) -> Ints:
-    """The items of sessions that begin at these times, session after session.  # [sum of length]"""
+    """Draw the items of sessions that begin at these times, session after session.  # [sum of length]"""
     items = np.empty((len(length), length.max()), dtype=np.int64)
     genre = rng.choice(circles.genre, len(length))  # a genre as often as it has items
     for kind in range(circles.genre.max() + 1):
@@ -107,7 +107,7 @@ def _weights(circles: Circles, members: Ints, now: Floats, last: Ints | None) ->
 
 
 def _draw(weights: Floats, rng: np.random.Generator) -> Ints:
-    """A column for every row of `weights`, drawn in proportion to them.  # [rows]"""
+    """Draw a column for every row in proportion to its weights.  # [rows]"""
     cumulative = np.cumsum(weights, axis=1)
     chosen: Ints = (cumulative <= rng.random((len(weights), 1)) * cumulative[:, -1:]).sum(axis=1)
     return chosen.clip(max=weights.shape[1] - 1)  # rounding may carry the last share beyond the end

@@ -29,7 +29,7 @@ class Drift:
     sharpness: NotNegative  # 0: there is nothing to learn
 
     def speeds(self, rows: int, columns: int, rng: np.random.Generator) -> Floats:
-        """Turns in the whole time, some faster, some the other way: those who agree today part in time."""
+        """Draw speeds in turns of the whole time, some against the others: those who agree today part in time."""
         shape = (rows, columns)
         return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape) / self.turn
 
@@ -64,7 +64,7 @@ class World:
 
 
 def picks(world: World, moments: Floats, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """User and item of a pick at each moment (ascending, [N]).  # [N], [N]"""
+    """Draw user and item of a pick at each moment (ascending, [N]).  # [N], [N]"""
     borders = np.searchsorted(moments, np.linspace(0, 1, world.steps + 1)[1:-1])
     users = np.empty(len(moments), dtype=np.int64)
     items = np.empty(len(moments), dtype=np.int64)
@@ -79,7 +79,7 @@ def picks(world: World, moments: Floats, rng: np.random.Generator) -> tuple[Ints
 def distinct_picks(
     world: World, count: int, moments: Callable[[int], Floats], rng: np.random.Generator
 ) -> tuple[Floats, Ints, Ints]:
-    """`count` picks in order of time, no user picking an item twice."""
+    """Draw `count` picks in order of time, no user picking an item twice.  # [count] each: time, user, item"""
     for surplus in (1.2, 1.8, 3.0, 6.0):
         when = moments(int(count * surplus))
         users, items = picks(world, when, rng)
@@ -94,7 +94,7 @@ def distinct_picks(
 
 
 def popularity(size: int, skew: float, rng: np.random.Generator) -> Floats:
-    """Log-normal, as counts of users and items tend to be."""
+    """Draw log-normal weights, as counts of users and items tend to be.  # [size]"""
     return np.exp(rng.normal(0.0, skew, size))
 
 
@@ -110,7 +110,7 @@ def _liking(crowd: Crowd, now: float, users: Ints) -> Floats:
 
 
 def _taken(offer: Offer, liking: Floats, now: float, rng: np.random.Generator) -> Ints:
-    """An item for each row of `liking`, [picks, genres]."""
+    """Draw an item for each row of `liking`, [picks, genres].  # [picks]"""
     mix = np.cumsum(liking, axis=1)
     genre = (mix < rng.random((len(mix), 1)) * mix[:, -1:]).sum(axis=1)
     age = now - offer.born
