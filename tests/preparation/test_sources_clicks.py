@@ -294,7 +294,7 @@ def test_faults_in_aders_files_are_named_by_file_and_line(tmp_path: Path, line: 
 
 
 # ader.md (b), Sizes: file, clicks, sessions, prefixes with those of length 1, items met so far; as a test: sessions
-# kept, clicks dropped (on items not met before, and the last one of a session if that leaves one click), scored prefixes
+# kept, clicks dropped (on items not met before, and the last of a session if that leaves one), scored prefixes
 SHIPPED = """
 0 70739 15076 55668 18569 - - -
 1 37586 7896 29777 22692 6847 7634 23105
