@@ -355,3 +355,22 @@ def test_every_cut_can_be_chosen_for_any_data_with_times(cut: str):
         config, _ = compose([f"data={data}", "data.path=x", f"cut@data.cut={cut}"])
 
         assert isinstance(instantiate(config.data.cut), Cut)
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("adressa", "efa6a2272d2a"),
+        ("bookcrossing", "3dc10b740183"),
+        ("diginetica", "ead56f17ad99"),
+        ("movielens", "783208066a27"),
+        ("yelp", "59f03475c2d1"),
+        ("yoochoose", "7978ed814b6c"),
+    ],
+)
+def test_data_that_were_prepared_by_0_1_are_found_again(tmp_path: Path, name: str, digest: str):
+    """Names of folders that 0.1 made: groups of options are no part of the digest."""
+    (tmp_path / f"{name}-{digest}").mkdir()
+    source = load_source(CONF / f"data/{name}.yaml", source="synthetic")
+
+    assert prepare(source, data_root=tmp_path, cache=tmp_path) == tmp_path / f"{name}-{digest}"

@@ -288,9 +288,9 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def episodes() -> Callable[[Path], Stream]:
-    options = yaml.safe_load((CONF / "eval/episodes.yaml").read_text())
-    names = ("shortest", "longest", "queries", "split", "users", "supports", "seed")
-    return lambda folder: Stream(folder, Episodes(**{name: options[name] for name in names}))
+    node = yaml.safe_load((CONF / "eval/episodes.yaml").read_text())["questions"]
+    options = {name: value for name, value in node.items() if name != "_target_"}
+    return lambda folder: Stream(folder, Episodes(**options))
 
 
 @pytest.mark.slow
@@ -302,7 +302,8 @@ def test_states_and_tasks_are_those_of_the_release(released: Path, episodes: Cal
     assert (stream.n_users, stream.n_items) == (6040, 3704)
     assert [p["rows"] for p in stream.card["periods"]] == [640_448, 163_702, 157_456, 38_603]
     assert [len(test) for test in tests] == [2653, 668, 2863, 723]
-    assert int((tests[0].context["support_item"] >= 0).sum()) == 95_281
+    assert tests[0].support is not None
+    assert int((tests[0].support.item >= 0).sum()) == 95_281
     assert tests[0].labels.numel() == 26_530
     existing = torch.bincount(torch.cat([stream.interactions(state).item for state in (0, 1)]), minlength=3704) > 0
     assert int(existing.sum()) == 2964
