@@ -1,0 +1,188 @@
+"""docs/extending.md, followed word by word in an empty folder outside the package."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recretrain.commands.cli import main
+from recretrain.testing import CHECKS, Case, case, cases
+from recretrain.testing.contract import Check, learns_something
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs/extending.md").read_text()
+SECTIONS = {text.partition("\n")[0]: text for text in PAGE.split("\n## ")[1:]}
+SEARCH = "hydra.searchpath=[file://conf]"
+KINDS = {  # of things to add: the group of its values
+    "A method": "method",
+    "A learner": "learner",
+    "A backbone": "backbone",
+    "A source of data": "data",
+    "Questions": "eval",
+    "A schedule": "schedule",
+    "A metric": "eval",
+}
+
+
+def blocks(text: str, kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def files(text: str) -> dict[str, str]:
+    """The files that a part of the page shows, by the path in each one's first comments."""
+    shown = [*blocks(text, "python"), *blocks(text, "yaml")]
+    return {re.findall(r"^# ([\w/]+\.\w+)$", block, re.MULTILINE)[0]: block for block in shown}
+
+
+def commands(text: str) -> list[str]:
+    return [line for block in blocks(text, "sh") for line in block.splitlines()]
+
+
+def runs(text: str) -> list[list[str]]:
+    return [shlex.split(line)[1:] for line in commands(text) if line.startswith("recretrain ")]
+
+
+def written(folder: Path) -> Path:
+    """The folder with every file of the page."""
+    for name, block in files(PAGE).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(block)
+    (folder / "data").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The page's folder with its data, and its modules on the path."""
+    folder = written(tmp_path_factory.mktemp("mine"))
+    before, modules = Path.cwd(), {Path(name).stem for name in files(PAGE) if name.endswith(".py")}
+    os.chdir(folder)
+    runpy.run_path("clicks.py")
+    for line in commands(SECTIONS["A source of data"])[:-1]:
+        subprocess.run(line, shell=True, check=True)
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+    for module in modules & sys.modules.keys():
+        del sys.modules[module]
+    os.chdir(before)
+
+
+@pytest.mark.parametrize("section", KINDS)
+def test_every_kind_has_a_class_its_values_and_a_command(section: str) -> None:
+    shown = files(SECTIONS[section])
+    (values,) = [name for name in shown if name.endswith(".yaml")]
+    module = next(iter(shown))
+
+    assert values.startswith(f"conf/{KINDS[section]}/")
+    assert f"{Path(module).stem}." in shown[values]
+    (command,) = runs(SECTIONS[section])
+    assert any(re.fullmatch(rf"{KINDS[section]}[@.\w]*={Path(values).stem}", word) for word in command)
+
+
+def quick(section: str) -> bool:
+    """Whether nothing is fitted by gradients."""
+    return section not in ("A learner", "A backbone", "More of a method")
+
+
+@pytest.mark.parametrize(
+    "section", [pytest.param(name, marks=() if quick(name) else pytest.mark.slow) for name in SECTIONS]
+)
+def test_the_command_of_a_section_ends_with_a_table(
+    section: str, mine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(mine)
+    (command,) = runs(SECTIONS[section])
+
+    code = main([*command, "trainer.progress=false", "trainer.threads=1"])
+
+    shown = capsys.readouterr()
+    assert code == 0, shown.err
+    assert "tested periods" in shown.out
+
+
+OWN = [  # a method of the page, or one that ships with a part of the page
+    ("sliding", []),
+    ("popularity", ["schedule=delayed"]),
+    ("popularity", ["eval=first_times"]),
+]
+FITTED = [
+    ("fine_tune", ["learner@method.learner=bpr", "method.pretraining=null"]),
+    ("gru4rec", ["backbone=averages"]),
+    ("shifts", ["method.epochs=10"]),
+]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [*OWN, *(pytest.param(*fitted, marks=pytest.mark.slow) for fitted in FITTED)],
+    ids=lambda given: given if isinstance(given, str) else " ".join(given),
+)
+def test_the_contract_is_kept(name: str, overrides: list[str], check: Check, mine: Path, tmp_path: Path) -> None:
+    if check is learns_something and "eval=first_times" in overrides:
+        pytest.skip("popular items are those that a user has had: popularity is no better than chance at others")
+    check(case(name, SEARCH, *overrides), tmp_path / "stream")
+
+
+def test_a_method_is_checked_under_all_that_it_can_answer(mine: Path) -> None:
+    found: list[Case] = cases("sliding", SEARCH)
+
+    assert {str(one) for one in found} >= {
+        "sliding-eval:sampled-schedule:next_period",
+        "sliding-eval:full-schedule:next_period",
+        "sliding-eval:sampled-schedule:own_tests",
+    }
+
+
+def environment() -> dict[str, str]:
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("RECRETRAIN_")}
+    return {**outer, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.slow
+def test_the_page_is_followed_in_a_shell(tmp_path: Path) -> None:
+    """Its files are written when `cd mine` was typed, then line by line what is left; the method's test is run too."""
+    lines = [line for line in commands(PAGE) if line != "mkdir mine && cd mine" and not line.startswith("export ")]
+    program = [
+        "set -eu",
+        f'export PYTHONPATH="$PWD:{ROOT}"',
+        f'python() {{ "{sys.executable}" "$@"; }}',
+        'recretrain() { python -m recretrain "$@" trainer.progress=false; }',
+        *lines,
+        "python -m pytest -q -n 0 -p no:cacheprovider --rootdir=. test_mine.py -k 'sampled-schedule:next_period'",
+    ]
+
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(program)],
+        cwd=written(tmp_path),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("tested periods") >= len(runs(PAGE))
+    for name in ("sliding", "fine_tune", "gru4rec", "shifts"):
+        assert re.search(rf"^{name} ", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_every_block_type_checks(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", str(ROOT / "pyproject.toml")]
+
+    done = subprocess.run(
+        [*command, *map(str, sorted(folder.glob("*.py")))], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout
