@@ -17,8 +17,8 @@ from recretrain.errors import ConfigError
 
 @pytest.fixture(scope="module")
 def configurations() -> list[Any]:
-    """One for each method, and one for each option of eval."""
-    chosen = [f"{group}={option}" for group in ("method", "eval") for option in options(conf_dir(), group)]
+    """One for each method, and one for each option of eval and of data."""
+    chosen = [f"{group}={option}" for group in ("method", "eval", "data") for option in options(conf_dir(), group)]
     return [OmegaConf.to_container(compose([override])[0]) for override in chosen]
 
 
