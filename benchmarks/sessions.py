@@ -1,6 +1,6 @@
 """CPU seconds of a step, of ranking and of choosing exemplars at DIGINETICA's size, beside padded and sorted ways.
 
-Sessions are drawn: lengths as in DIGINETICA (spec b: 4.1 items before the label on average), 43,105 items.
+Sessions are drawn: lengths as in DIGINETICA (ader.md, b: 4.1 items before the label on average), 43,105 items.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from test_floors import SEES
 
 from recretrain.configuration.compose import compose
@@ -266,3 +266,11 @@ def test_the_design_names_every_room_and_what_it_sees() -> None:
     seen = {room: set(re.findall(r"`(\w+)`", cell)) for room, cell in rows}
 
     assert seen == {room: sees for room, sees in SEES.items() if room != "__main__"}
+
+
+def test_the_class_of_every_method_links_its_page() -> None:
+    targets = {compose([f"method={file.stem}"])[0].method._target_ for file in (ROOT / "conf/method").glob("*.yaml")}
+    pages = {target: re.findall(r"docs/methods/(\w+\.md)", get_class(target).__doc__ or "") for target in targets}
+
+    assert len(pages) >= 8
+    assert {target: page for target, page in pages.items() if len(page) != 1 or page[0] not in METHODS} == {}

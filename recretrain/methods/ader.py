@@ -25,7 +25,7 @@ from recretrain.values import NotNegative
 
 
 class ADER(Replay):
-    """ADER and its ablations (ader.md, d-f).
+    """ADER and its ablations: docs/methods/ader.md, parts d to f.
 
     The teacher is the model as the cycle finds it: its vectors of the exemplars and its item table give all of its
     answers, at a hundredth of their size.

@@ -25,7 +25,10 @@ Weights = dict[str, Tensor]  # by the name of a parameter
 
 
 class EWC(Replay):
-    """The Fisher information is that of the last period alone, not summed over periods, as released."""
+    """Take the Fisher information of the last period alone, not summed over periods, as released.
+
+    docs/methods/ader.md (e).
+    """
 
     def __init__(
         self,

@@ -60,7 +60,10 @@ class EpisodeLearner(Learner[ContentNet]):
 
 
 class MeLU(Retrain[ContentNet]):
-    """Learns the period's own users as episodes; answers after as many local steps as it was trained with."""
+    """Learn the period's own users as episodes; answer after as many local steps as in training.
+
+    docs/methods/melu.md.
+    """
 
     answers = SupportedRatings
     learner: EpisodeLearner

@@ -11,7 +11,10 @@ from recretrain.values import Share
 
 
 class Popularity(RetrainMethod[ItemScores]):
-    """Counts are multiplied by `decay` before each period's own are added: 1 = all-time counts, 0 = today's only."""
+    """Multiply counts by `decay` before adding each period's own: 1 = all-time counts, 0 = today's only.
+
+    docs/methods/baselines.md.
+    """
 
     def __init__(self, *, backbone: ItemScores, decay: Share) -> None:
         super().__init__(backbone=backbone)

@@ -13,7 +13,7 @@ from recretrain.values import NotNegative
 
 
 class RatingBiases(RetrainMethod[Biases]):
-    """mu + b_item + b_user, each sum of deviations divided by its number + the shrinkage.
+    """mu + b_item + b_user, each sum of deviations divided by its number + the shrinkage: docs/methods/melu.md (e).
 
     Items from the ratings that are given in all periods so far; users from those given with the question, where there
     are any (`user_shrinkage=null`: the item's bias alone).

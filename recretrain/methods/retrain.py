@@ -16,6 +16,7 @@ class Retrain(RetrainMethod[B]):
 
     `start`: every fit goes on from the last weights (`warm`) or from new ones, with new moments (`cold`).
     With `pretraining` the first task is fitted by that learner, once for all runs that share it.
+    docs/methods/baselines.md says which methods are this class, and where their settings come from.
     """
 
     def __init__(

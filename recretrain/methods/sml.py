@@ -103,8 +103,8 @@ class Teaching(Stateful):
 
 
 class SML(RetrainMethod[MF]):
-    """Algorithm 2 of the paper in the order of the released code (sml.md, a): what a period teaches the transfer is
-    learned when that period has become today, after its questions were answered.
+    """Algorithm 2 of the paper in the order of the released code: the transfer learns from a period when that period
+    has become today, after its questions were answered. docs/methods/sml.md (a).
     """
 
     kept = ("previous", "fresh_rows")

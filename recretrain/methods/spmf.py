@@ -19,6 +19,7 @@ from recretrain.values import AtLeast1
 
 class SPMF(Retrain[MF]):
     """Wang et al., SIGIR 2018, as SML's authors ran it: reservoir + new rows, drawn by the rank of their score.
+    docs/methods/sml.md (g).
 
     Negatives come from all items met so far. They are rejected against the rows at hand; the released code rejects
     against every pair of the run, which a method that keeps only a reservoir could not know.
