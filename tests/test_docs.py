@@ -91,6 +91,14 @@ def test_a_page_has_its_labels_once(page: str, some: list[str]) -> None:
     assert labels(METHODS[page]) == {*some}
 
 
+def test_no_reference_lacks_its_comma() -> None:
+    """`(sml.md T1)` would not be read as one."""
+    bare = re.compile(rf"\b(?:{'|'.join(METHODS)}) {_LABEL}[,;)-]")
+    lost = [f"{name(file)}: {found}" for file in [*CODE, *PAGES] for found in bare.findall(file.read_text())]
+
+    assert lost == []
+
+
 def test_a_reference_names_a_part_that_is_there() -> None:
     pages = {page: labels(path) for page, path in METHODS.items()}
     lost = [
