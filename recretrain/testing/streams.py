@@ -18,6 +18,7 @@ from recretrain.data.stream import Asks, Stream
 from recretrain.preparation.sources.facts import Fact, write_fields
 
 Slices = Sequence[tuple[Sequence[int], Sequence[int]]]  # users and items of each period
+DAY = 86_400  # seconds
 
 
 def write_stream(
@@ -29,7 +30,7 @@ def write_stream(
     parts: Sequence[Sequence[int]] | None = None,
     spaces: Mapping[str, Sequence[int]] | None = None,
 ) -> Path:
-    """Write the rows of each period, with a rating for each row and two fields for users and for items.
+    """Write the rows of each period, a day each, with time and rating, and two fields for users and for items.
 
     `parts`: of each row of each period, by their numbers in `stream.PARTS`. `spaces`: the items of each space; a period
     is about the space of its last row.
@@ -41,6 +42,7 @@ def write_stream(
         columns = {
             "user": pa.array(users, pa.int64()),
             "item": pa.array(items, pa.int64()),
+            "time": pa.array(np.arange(len(users)) + index * DAY, pa.float64()),
             "rating": pa.array(ratings(users, items), pa.float32()),
         }
         if parts is not None:
