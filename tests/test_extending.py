@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-import runpy
 import shlex
 import subprocess
 import sys
@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from recretrain.commands.cli import main
-from recretrain.testing import CHECKS, Case, case, cases
-from recretrain.testing.contract import Check, learns_something
+from recretrain.testing import CHECKS, Case, Check, case, cases
+from recretrain.testing.contract import learns_something
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/extending.md").read_text()
@@ -60,20 +60,27 @@ def written(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The page's folder with its data, and its modules on the path."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page's folder, with its data."""
     folder = written(tmp_path_factory.mktemp("mine"))
-    before, modules = Path.cwd(), {Path(name).stem for name in files(PAGE) if name.endswith(".py")}
-    os.chdir(folder)
-    runpy.run_path("clicks.py")
-    for line in commands(SECTIONS["A source of data"])[:-1]:
-        subprocess.run(line, shell=True, check=True)
-    sys.path.insert(0, str(folder))
+    for line in ["python clicks.py", *commands(SECTIONS["A source of data"])[:-1]]:
+        subprocess.run(line.replace("python", sys.executable), shell=True, check=True, cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def mine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same as the current folder, with its modules on the path; Hydra's log handlers go afterwards."""
+    for variable in ("RECRETRAIN_DATA", "RECRETRAIN_CACHE", "RECRETRAIN_TRACEBACK", "HYDRA_FULL_ERROR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     yield folder
-    sys.path.remove(str(folder))
-    for module in modules & sys.modules.keys():
+    root.handlers, root.level = handlers, level
+    for module in {Path(name).stem for name in files(PAGE) if name.endswith(".py")} & sys.modules.keys():
         del sys.modules[module]
-    os.chdir(before)
 
 
 @pytest.mark.parametrize("section", KINDS)
@@ -97,9 +104,8 @@ def quick(section: str) -> bool:
     "section", [pytest.param(name, marks=() if quick(name) else pytest.mark.slow) for name in SECTIONS]
 )
 def test_the_command_of_a_section_ends_with_a_table(
-    section: str, mine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    section: str, mine: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(mine)
     (command,) = runs(SECTIONS[section])
 
     code = main([*command, "trainer.progress=false", "trainer.threads=1"])
@@ -130,7 +136,7 @@ FITTED = [
 def test_the_contract_is_kept(name: str, overrides: list[str], check: Check, mine: Path, tmp_path: Path) -> None:
     if check is learns_something and "eval=first_times" in overrides:
         pytest.skip("popular items are those that a user has had: popularity is no better than chance at others")
-    check(case(name, SEARCH, *overrides), tmp_path / "stream")
+    check(case(name, SEARCH, *overrides), tmp_path)
 
 
 def test_a_method_is_checked_under_all_that_it_can_answer(mine: Path) -> None:

@@ -35,7 +35,7 @@ def write_stream(
     `parts`: of each row of each period, by their numbers in `stream.PARTS`. `spaces`: the items of each space; a period
     is about the space of its last row.
     """
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     first_user, first_item = np.full(n_users, len(slices)), np.full(n_items, len(slices))
     for index, (users, items) in reversed(list(enumerate(slices))):
         first_user[list(users)], first_item[list(items)] = index, index
