@@ -165,7 +165,8 @@ def dotted(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
 def all_keys() -> set[str]:
     options = [(group, file.stem) for group in GROUPS for file in (ROOT / "conf" / group).glob("*.yaml")]
     cuts = {f"data.{key}" for file in (ROOT / "conf/cut").glob("*.yaml") for key in keys_of("cut", file.stem)}
-    return cuts.union(*(keys_of(group, option) for group, option in options))
+    top = yaml.safe_load((ROOT / "conf/config.yaml").read_text())
+    return cuts.union(dotted(top), *(keys_of(group, option) for group, option in options))
 
 
 def unknown(named: Sequence[str]) -> list[str]:
