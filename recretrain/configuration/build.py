@@ -19,18 +19,10 @@ def build(node: Any, name: str, **given: Any) -> Any:
     try:
         return instantiate(node, **given, _convert_="all")
     except InstantiationException as error:
-        cause = _cause(error)
+        cause = error.__cause__
         if isinstance(cause, Mistake):
             raise cause from error
         if isinstance(cause, ValueError | TypeError | ImportError):
             reason = str(cause).strip()
             raise ConfigError(reason if reason.startswith(f"{name}.") else f"{name}: {reason}") from error
         raise
-
-
-def _cause(error: BaseException) -> BaseException | None:
-    """The constructor's exception; a node inside another wraps it twice."""
-    from hydra.errors import InstantiationException
-
-    cause = error.__cause__
-    return _cause(cause) if isinstance(cause, InstantiationException) else cause
