@@ -20,10 +20,12 @@ test: $(READY) ## the test suite without the slow ones
 test-slow: $(READY) ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
-check: $(READY) ## ruff, formatting, strict mypy
+check: $(READY) ## ruff, formatting, strict mypy of the package and of the code in the documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python scripts/blocks.py build/blocks README.md docs/*.md
+	$(BIN)/mypy --strict build/blocks
 
 format: $(READY) ## put the code into shape
 	$(BIN)/ruff check --fix .

@@ -28,7 +28,7 @@ def test_the_gate_checks_code_types_and_documents() -> None:
     makefile = (ROOT / "Makefile").read_text()
     (recipe,) = re.findall(r"^check:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
 
-    for tool in ("ruff check .", "ruff format --check .", "mypy\n"):
+    for tool in ("ruff check .", "ruff format --check .", "mypy\n", "scripts/blocks.py", "mypy --strict build/blocks"):
         assert tool in recipe
 
 

@@ -59,12 +59,11 @@ def job(config: DictConfig) -> None:
 
     hydra_config = HydraConfig.get()
     sweeping = hydra_config.mode is RunMode.MULTIRUN
-    os.environ["RECRETRAIN_JOBS"] = str(jobs_at_once(hydra_config.launcher) if sweeping else 1)
     if sweeping:
         _write(Path(hydra_config.sweep.dir), hydra_config.job.num, _attempt(config, hydra_config))
         return
     with stops():
-        folder = _train(config, hydra_config)
+        folder = _train(config, hydra_config, jobs=1)
         show_tables([folder])
 
 
@@ -126,7 +125,7 @@ def _attempt(config: DictConfig, hydra_config: Any) -> Outcome:
     overrides, folder = list(hydra_config.overrides.task), None
     try:
         folder = str(run_folder(config, hydra_config.runtime.choices))
-        _train(config, hydra_config)
+        _train(config, hydra_config, jobs=jobs_at_once(hydra_config.launcher))
     except Exception as error:
         if mistake(error) is None and not _in_error_file(folder):
             traceback.print_exc()
@@ -134,13 +133,13 @@ def _attempt(config: DictConfig, hydra_config: Any) -> Outcome:
     return Outcome(overrides, folder, None)
 
 
-def _train(config: DictConfig, hydra_config: Any) -> Path:
+def _train(config: DictConfig, hydra_config: Any, *, jobs: int) -> Path:
     from recretrain.configuration.signatures import check
     from recretrain.engine.runner import run
 
     check(config)
     choices = {str(group): str(choice) for group, choice in hydra_config.runtime.choices.items()}
-    return run(config, choices=choices, overrides=list(hydra_config.overrides.task))
+    return run(config, choices=choices, overrides=list(hydra_config.overrides.task), jobs=jobs)
 
 
 def _write(folder: Path, number: int, outcome: Outcome) -> None:

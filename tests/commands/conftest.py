@@ -33,7 +33,6 @@ def recretrain(
     """`recretrain("run", "seed=1")` from an empty folder."""
     for variable in ("RECRETRAIN_DATA", "RECRETRAIN_CACHE", "RECRETRAIN_TRACEBACK", "HYDRA_FULL_ERROR", "COMP_LINE"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("RECRETRAIN_JOBS", "1")  # restored after the test
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> Result:
@@ -68,8 +67,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """A stand-in that writes one file per run; returns the list of what it was asked to run."""
     asked: list[Any] = []
 
-    def run(config: Any, *, choices: Mapping[str, str], overrides: Sequence[str]) -> Path:
-        asked.append(SimpleNamespace(config=config, choices=choices, overrides=list(overrides)))
+    def run(config: Any, *, choices: Mapping[str, str], overrides: Sequence[str], jobs: int) -> Path:
+        asked.append(SimpleNamespace(config=config, choices=choices, overrides=list(overrides), jobs=jobs))
         folder = run_folder(config, choices)
         folder.mkdir(parents=True, exist_ok=True)
         if config.seed == 13:

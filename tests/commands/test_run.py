@@ -94,6 +94,12 @@ def test_options_may_stand_anywhere() -> None:
     assert options_first(mixed) == ["-m", "--cfg", "job", "seed=1,2", "~method.loops", "method=sml"]
 
 
+def test_the_engine_hears_how_many_jobs_share_the_machine(recretrain: Any, engine: list[Any]) -> None:
+    recretrain("run", "seed=0", "hydra.launcher.n_jobs=3")
+    recretrain("run", "-m", "seed=1", "hydra.launcher.n_jobs=1")
+    assert [asked.jobs for asked in engine] == [1, 1]
+
+
 def test_jobs_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
 
