@@ -29,10 +29,10 @@ class Paths:
 
 @dataclass
 class Needs:
-    """A method's wishes, set by its file; schedules and questions that have such an option follow them."""
+    """A method's wishes (conf/needs.yaml)."""
 
-    warm_up: Any = "start"  # of the schedule: the periods that are learned at once before the first task
-    history: int | None = None  # of the questions: last items of the user, given along
+    warm_up: Any = MISSING
+    history: int | None = MISSING
 
 
 @dataclass

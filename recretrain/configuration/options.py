@@ -7,6 +7,7 @@ from pathlib import Path
 
 GROUPS = {  # what `recretrain list` calls it: its folder in conf/
     "methods": "method",
+    "learners": "learner",
     "backbones": "backbone",
     "data": "data",
     "cuts": "cut",

@@ -16,23 +16,23 @@ _LEARNER = (
 _FRESH = ("epochs", "learning_rate", "reg", "reg_scaling", "batch_size", "negatives", "through_transfer")
 _TRANSFER = ("epochs", "learning_rate", "weight_decay", "batch_size", "negatives", "taught_on", "taught_until")
 _NETWORK = ("filters", "hidden", "product", "detach_product", "epsilon")
+
 _FILTERS = (
     *("min_rating", "min_user_interactions", "min_item_interactions", "k_core", "repeats"),
-    *("missing_time", "front_page", "min_session_clicks", "min_item_clicks"),
+    *("min_session_clicks", "min_item_clicks", "missing_time", "front_page"),
 )
 _STATES = ("new_users", "new_user_share", "new_users_seed", "new_items_from", "missing_year", "implicit")
 _FILMS = ("release", "facts", "merge_ids", "actor_size")
-_DRIFT = ("genres", "turn", "sharpness")
 
 RENAMED = (  # (old, new); a key has several new ones where methods differ
     ("schedule.cut", "data.cut"),
     ("data.memory_limit", "paths.memory"),
-    ("data.time_unit", "data.columns.time_unit"),
     *((f"data.{key}", f"data.about.{key}") for key in ("origin", "terms")),
     *((f"data.{key}", f"data.filters.{key}") for key in _FILTERS),
     *((f"data.{key}", f"data.states.{key}") for key in _STATES),
     *((f"data.{key}", f"data.films.{key}") for key in _FILMS),
-    *((f"data.generator.{key}", f"data.generator.drift.{key}") for key in _DRIFT),
+    ("data.time_unit", "data.columns.time_unit"),
+    *((f"data.generator.{key}", f"data.generator.drift.{key}") for key in ("genres", "turn", "sharpness")),
     *((f"eval.{key}", f"eval.questions.{key}") for key in _QUESTIONS),
     *((f"method.{key}", f"method.learner.{key}") for key in _LEARNER),
     ("method.learns", "method.reads"),

@@ -102,6 +102,27 @@ def _refused(path: str, node: Mapping[str, Any], name: str) -> bool:
     return False
 
 
+WITHOUT_RANGE = {"min_rating", "new_items_from", "merge_ids"}  # any number of stars, any year, any id
+
+
+@pytest.mark.parametrize(("group", "option"), CHOICES, ids=["=".join(choice) for choice in CHOICES])
+def test_every_number_has_a_range_and_no_constructor_many_arguments(group: str, option: str) -> None:
+    for path, node, target in our_nodes(composed(group, option)):
+        hints = {key: hint for key, hint in type_hints(target).items() if key in node}
+        assert [key for key, hint in hints.items() if _plain_number(hint) and key not in WITHOUT_RANGE] == [], path
+        assert len(inspect.signature(target).parameters) <= 8, path
+
+
+def _plain_number(hint: Any) -> bool:
+    """Whether a hint allows a number without a constraint."""
+    return hint in (int, float) or (get_origin(hint) is not Annotated and any(map(_plain_number, get_args(hint))))
+
+
+def test_a_number_without_range_is_seen() -> None:
+    assert _plain_number(Sequence[int] | None)
+    assert not _plain_number(Sequence[AtLeast1] | None)
+
+
 def test_the_walk_found_the_methods() -> None:
     assert {option for group, option in CHOICES if group == "method"} >= {"sml", "fine_tune", "full_retrain", "spmf"}
 

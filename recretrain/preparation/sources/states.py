@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from recretrain.preparation.sql import Connection, Relation
-from recretrain.values import Part
+from recretrain.values import AtLeast0, Part
 
 STATES = ("warm", "user_cold", "item_cold", "user_and_item_cold")
 
@@ -20,7 +20,7 @@ class FourStates:
     """Which users and which items are new."""
 
     new_user_share: Part  # of users, where they are drawn by the seed
-    new_users_seed: int
+    new_users_seed: AtLeast0
     new_items_from: int  # first year of new items
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from recretrain.preparation.synthetic.tastes import Crowd, Drift, Floats, Ints, Offer, World, distinct_picks, popularity
-from recretrain.values import AtLeast1, NotNegative, Positive
+from recretrain.values import AtLeast0, AtLeast1, NotNegative, Positive
 
 FIRST_DAY = datetime(2017, 1, 1, tzinfo=ZoneInfo("Europe/Oslo"))
 FRONT_PAGE = '"url":"http://adressa.no"'
@@ -31,7 +31,7 @@ class AdressaEvents:
     articles: AtLeast1
     drift: Drift  # of tastes
     life: Positive  # days in which an article's popularity falls to 1/e
-    seed: int
+    seed: AtLeast0
 
     version: ClassVar[int] = 2  # raise when the same options give other files
 

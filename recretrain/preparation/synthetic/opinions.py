@@ -14,7 +14,7 @@ import numpy as np
 
 from recretrain.errors import DataError
 from recretrain.preparation.synthetic.tastes import Floats, Ints, popularity
-from recretrain.values import AtLeast1, Share
+from recretrain.values import AtLeast0, AtLeast1, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class OpinionPoll:
     facts: Share  # of the ratings' variance, that facts about users and items explain
     taste: Share  # of it, that the user's other ratings tell; the rest is noise
     new_items: Share  # of items, that are of the new years
-    seed: int
+    seed: AtLeast0
 
     version: ClassVar[int] = 1  # raise when the same options give other files
 

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from recretrain.preparation.synthetic.tastes import Drift, Floats, Ints, popularity
-from recretrain.values import AtLeast1, Share, Within
+from recretrain.values import AtLeast0, AtLeast1, Share, Within
 
 STEP = 0.1  # of the circle, from a click to the next
 GAP = 60.0  # seconds from a click to the next, on average
@@ -54,7 +54,7 @@ class SessionLog:
     items: AtLeast1
     drift: Drift  # of circles of items
     new_items: Share  # of items, that appear during the time
-    seed: int
+    seed: AtLeast0
 
     version: ClassVar[int] = 1  # raise when the same options give other files
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recretrain.preparation.synthetic.tastes import Crowd, Drift, Floats, Ints, Offer, World, distinct_picks, popularity
-from recretrain.values import AtLeast1, Positive, Share
+from recretrain.values import AtLeast0, AtLeast1, Positive, Share
 
 STARS = (1.0, 2.0, 3.0, 4.0, 5.0)
 SHARES = (0.12, 0.08, 0.12, 0.25, 0.43)  # roughly as on Yelp
@@ -27,7 +27,7 @@ class YelpReviews:
     drift: Drift  # of tastes
     life: Positive  # of the whole time, in which an item's popularity falls to 1/e
     new_items: Share  # of items, that open during the time
-    seed: int
+    seed: AtLeast0
 
     version: ClassVar[int] = 2  # raise when the same options give other files
 
