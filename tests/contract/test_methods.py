@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from recretrain.configuration.compose import conf_dir
+from recretrain.errors import ConfigError
 from recretrain.testing import CHECKS, Case, case, cases
 from recretrain.testing.contract import (
     answers_each_question_by_itself,
@@ -88,3 +89,28 @@ def test_the_method_with_other_choices(name: str, overrides: list[str], check, t
 @pytest.mark.parametrize(("found", "check"), CASES, ids=[f"{check.__name__}-{found}" for found, check in CASES])
 def test_the_method(found: Case, check, tmp_path: Path) -> None:
     check(found, tmp_path / "stream")
+
+
+EVALS = sorted(path.stem for path in (conf_dir() / "eval").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("option", EVALS)
+def test_every_method_is_asked_what_it_is_for_or_refused_in_words(option: str) -> None:
+    answered, refused = set(), {}
+    for name in METHODS:
+        try:
+            case(name, f"eval={option}")
+            answered.add(name)
+        except ConfigError as refusal:
+            refused[name] = str(refusal)
+
+    assert [name for name, words in refused.items() if f"cannot answer eval={option}" not in words] == []
+
+    rates = {"melu", "rating_biases"} & answered
+    ranks = {"sml", "ader", "popularity"} & answered
+    if option in ("episodes", "episodes_in_time"):
+        assert (rates, ranks) == ({"melu", "rating_biases"}, set())
+    elif option == "cold_ratings":
+        assert (rates, ranks) == ({"rating_biases"}, set())
+    else:
+        assert (rates, ranks) == (set(), {"sml", "ader", "popularity"})
