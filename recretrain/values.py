@@ -76,3 +76,4 @@ Name = Annotated[
         "1 to 80 letters, digits, dots, dashes or underscores, and not begin with a dot",
     ),
 ]
+Amount = Annotated[str, Matching(r"(?i)\d+(\.\d+)? ?[kmgt]i?b", "an amount of memory such as 500MB or 1GB")]

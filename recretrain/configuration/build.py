@@ -10,8 +10,8 @@ from recretrain.errors import ConfigError, Mistake
 def build(node: Any, name: str, **given: Any) -> Any:
     """Instantiate a checked node, with what the engine adds to its keys.
 
-    Raises the Mistake of a constructor without Hydra's wrapping, and any other refusal as a ConfigError that begins
-    with `name`, the key of the node.
+    Raises the Mistake of a constructor without Hydra's wrapping; a package that is not installed is a ConfigError,
+    which begins with `name`, the key of the node. Any other exception of a constructor is a bug of its class.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
@@ -22,7 +22,6 @@ def build(node: Any, name: str, **given: Any) -> Any:
         cause = error.__cause__
         if isinstance(cause, Mistake):
             raise cause from error
-        if isinstance(cause, ValueError | TypeError | ImportError):
-            reason = str(cause).strip()
-            raise ConfigError(reason if reason.startswith(f"{name}.") else f"{name}: {reason}") from error
+        if isinstance(cause, ImportError):
+            raise ConfigError(f"{name}: {str(cause).strip().splitlines()[0]}") from error
         raise

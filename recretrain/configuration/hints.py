@@ -75,7 +75,8 @@ def in_words(hint: Any) -> str:
     if _is(hint, Sequence):
         return "a list"
     if _asks_for_node(hint):
-        return f"keys with a _target_ (a {(origin or hint).__name__})"
+        name = (origin or hint).__name__
+        return f"keys with a _target_ ({'an' if name[0] in 'AEIOU' else 'a'} {name})"
     return WORDS.get(hint, str(hint))
 
 

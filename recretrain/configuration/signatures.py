@@ -7,16 +7,17 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from recretrain.configuration.compose import Schema, explained
-from recretrain.configuration.hints import misfit, node_classes
+from recretrain.configuration.compose import Schema, conf_dir, explained
+from recretrain.configuration.hints import in_words, misfit, node_classes
 from recretrain.configuration.messages import no_such_key
 from recretrain.errors import ConfigError
-from recretrain.values import AtLeast0
+from recretrain.values import Amount, AtLeast0
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 ENGINE_GIVEN = frozenset({"backbone", "vocabulary"})  # constructor arguments that the engine passes, and conf/ does not
+TOP = {"seed": AtLeast0, "paths.memory": Amount}  # ranges of values outside the nodes
 GROUPS = ("schedule", "backbone", "eval", "method", "data")  # each a node that names its class
 
 
@@ -30,8 +31,8 @@ def check(config: DictConfig, *, under: Sequence[str] = ("",)) -> None:
     with explained():
         values: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     _check_names("", values, Schema.__dataclass_fields__, required=(), within=values)
-    if found := misfit("seed", values["seed"], AtLeast0):
-        raise ConfigError(str(found))
+    for path, hint in TOP.items():
+        _check_value(path, OmegaConf.select(config, path), hint)
     for group in GROUPS:
         if not isinstance(values[group], Mapping) or "_target_" not in values[group]:
             raise ConfigError(f"{group} names no class; choose {group}=..., or set {group}._target_ in its file")
@@ -67,8 +68,7 @@ def check_node(path: str, node: Mapping[str, Any], *, within: Mapping[str, Any])
     _check_names(path, values, parameters.keys() - ENGINE_GIVEN, required, within)
     hints = type_hints(target)
     for key, value in values.items():
-        if found := misfit(f"{path}.{key}", value, hints.get(key, Any)):
-            raise ConfigError(str(found))
+        _check_value(f"{path}.{key}", value, hints.get(key, Any))
         _check_class(f"{path}.{key}", value, hints.get(key, Any))
 
 
@@ -104,6 +104,21 @@ def _check_names(
     for key in required:
         if key not in values:
             raise ConfigError(f"{path}.{key} has no value; give {path}.{key}=...")
+
+
+def _check_value(path: str, value: Any, hint: Any) -> None:
+    found = misfit(path, value, hint)
+    if found and node_classes(hint) and (option := _option(path, value)):
+        raise ConfigError(f"{path}={value} must be {in_words(hint)}; did you mean {option}?")
+    if found:
+        raise ConfigError(str(found))
+
+
+def _option(path: str, value: Any) -> str | None:
+    """The override that chooses the file `value` for a node: `cut@data.cut=months` in place of `data.cut=months`."""
+    group, last = path.split(".")[0], path.split(".")[-1]
+    overrides = {last: f"{last}@{path}={value}", group: f"{group}={value}"}
+    return next((word for folder, word in overrides.items() if (conf_dir() / folder / f"{value}.yaml").is_file()), None)
 
 
 def _check_class(path: str, value: Any, hint: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
 import torch
-from hydra.utils import get_class, instantiate
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from recretrain.backbones.base import Backbone
@@ -98,7 +98,7 @@ def experiment(config: DictConfig, *, choices: Mapping[str, str], overrides: Seq
         stream=Stream(folder, evaluator.questions),
         settings=settings,
         pretrained=Path(config.paths.outputs) / ".pretrained",
-        logger=instantiate(config.logger) if config.logger else None,
+        logger=build(config.logger, "logger") if config.logger else None,
     )
 
 
