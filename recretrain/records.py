@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Costs:
-    """What one task took: its update, not its evaluation (peak memory: of both)."""
+    """The cost of one task: of its update, not of its evaluation (peak memory: of both)."""
 
     task: int
     wall_seconds: float

@@ -18,7 +18,7 @@ Order = Callable[[torch.Generator], Tensor]  # -> positions of rows, as an epoch
 
 
 class Epoch(Protocol):
-    """What an objective is fitted to: one pass gives batches, each a tuple of tensors."""
+    """The data of a fit: one pass gives batches, each a tuple of tensors."""
 
     def __len__(self) -> int: ...
 

@@ -30,7 +30,7 @@ _OUTSIDE_LABEL = ("data=", "method=", "seed=", "trainer=", *OUTSIDE_DIGEST)
 
 @dataclass(frozen=True)
 class Names:
-    """What a run is called and known by."""
+    """The names and digests that a run is known by."""
 
     folder: Path
     choices: Mapping[str, str]  # the option of each group: method, data, backbone, schedule, eval

@@ -27,7 +27,7 @@ class Answer(NamedTuple):
 
 
 class Evaluator(Protocol):
-    """What is asked and what is measured (conf/eval)."""
+    """Asks and measures (conf/eval)."""
 
     questions: Asks
 
