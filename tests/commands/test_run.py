@@ -126,7 +126,7 @@ def test_a_sweep_of_processes_trains_once_and_shows_one_table(tmp_path: Path, la
     assert again.stdout.split("cost of a period")[0] == first.stdout.split("cost of a period")[0]
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("rows.csv")} == written
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "outputs"]
-    assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["yelp"]
+    assert {path.name for path in (tmp_path / "outputs").iterdir()} == {"yelp", ".pretrained"}
 
 
 @pytest.mark.slow
