@@ -39,11 +39,11 @@ def build(source: Source, files: Sequence[Path], folder: Path, card: dict[str, A
         counts += _delete_later(connection, source, slices, counts[-1])
         spaces = _number(connection, source, files, slices)
         columns, periods = _write_periods(connection, slices, aside)
-        _write_tokens(connection, source, slices, aside)
+        words = _write_tokens(connection, source, slices, aside)
         source.write_candidates(files, aside)
         source.write_facts(connection, files, aside)
         sizes = {f"n_{kind}s": _write_vocabulary(connection, kind, aside) for kind in ("user", "item")}
-        card = card | sizes | spaces | {"columns": columns, "periods": periods, "counts": counts}
+        card = card | sizes | spaces | words | {"columns": columns, "periods": periods, "counts": counts}
         (aside / "stream.json").write_text(json.dumps(card, indent=1) + "\n")
     log.info("%s: %d periods in %s", source.name, len(slices), folder)
 
@@ -287,24 +287,31 @@ def _space_of(connection: Connection, period: Slice, inside: str, has_parts: boo
     return int(found[0])
 
 
-def _write_tokens(connection: Connection, source: Source, slices: Sequence[Slice], folder: Path) -> None:
-    """Write the words of texts row by row with the period files; no file where the source has no texts."""
+def _write_tokens(connection: Connection, source: Source, slices: Sequence[Slice], folder: Path) -> dict[str, int]:
+    """Write the words of texts row by row with the period files; no file where the source has no texts.
+
+    Return the card's `tokens`, one more than the highest number of a word.
+    """
     tokens = source.tokens(connection)
     if tokens is None:
-        return
+        return {}
     tokens.create("tokens")
+    size = 0
     for index, cut in enumerate(slices):
         query = f"""SELECT tokens FROM tokens WHERE position >= {cut.start} AND position < {cut.stop}
                     ORDER BY position"""
         texts = connection.sql(query).to_arrow_table().column("tokens").combine_chunks()
         if len(texts) != cut.stop - cut.start or texts.null_count:
             raise ValueError(f"{type(source).__name__}.tokens lacks some of the {cut.stop - cut.start} rows of {index}")
+        values = texts.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
+        size = max(size, int(values.max(initial=-1)) + 1)
         lengths = pc.list_value_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
         np.savez(
             folder / f"tokens_{index:03d}.npz",
             offsets=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]),
-            values=texts.flatten().to_numpy(zero_copy_only=False).astype(np.int32),
+            values=values,
         )
+    return {"tokens": size}
 
 
 def _write_vocabulary(connection: Connection, kind: str, folder: Path) -> int:

@@ -121,6 +121,7 @@ def test_data_without_these_columns_have_none_of_it(tmp_path: Path):
     assert "spaces" not in card(folder)
     assert "space" not in card(folder)["periods"][0]
     assert list(folder.glob("tokens_*")) == []
+    assert "tokens" not in card(folder)
 
 
 # spaces ---------------------------------------------------------------------------------------------------------------
@@ -234,6 +235,7 @@ def test_words_stand_row_by_row_with_the_period_files(tmp_path: Path):
     assert period(folder, 0)["item"].to_pylist() == [0, 1]
     assert [tokens(folder, 0), tokens(folder, 1)] == [[[10, 11, 12], [20]], [[], [40, 41]]]
     assert card(folder)["columns"] == ["user", "item", "time"]
+    assert card(folder)["tokens"] == 42  # words are numbered up to 41
 
 
 class Texts(Toy):
