@@ -78,9 +78,12 @@ class TestSet:
         catalogue: Tensor | None = None,
     ) -> Questions:
         """These questions without their labels, on `device`."""
-        return Questions(
-            user=self.user[rows].to(device), candidates=candidates, catalogue=catalogue, period=self.period
-        )
+        user, given = self.user[rows].to(device), self._given(rows, device)
+        return Questions(user=user, candidates=candidates, catalogue=catalogue, period=self.period, **given)
+
+    def _given(self, rows: slice, device: torch.device) -> dict[str, Any]:
+        """The fields of `Questions` that a kind gives along."""
+        return {}
 
     def _columns(self) -> dict[str, Any]:
         """The fields that have a row for each question, but for the groups."""
@@ -106,16 +109,8 @@ class Histories(Rankings):
 
     history: Tensor  # [Q, T] int32, the newest in the last column, PAD before the first
 
-    def asked(
-        self,
-        rows: slice,
-        device: torch.device,
-        *,
-        candidates: Tensor | None = None,
-        catalogue: Tensor | None = None,
-    ) -> Questions:
-        questions = super().asked(rows, device, candidates=candidates, catalogue=catalogue)
-        return replace(questions, history=self.history[rows].to(device))
+    def _given(self, rows: slice, device: torch.device) -> dict[str, Any]:
+        return {"history": self.history[rows].to(device)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,16 +156,8 @@ class SupportedRatings(Ratings):
         user = self.user.repeat_interleave(known.sum(1))
         return Interactions(user, self.support.item[known], {"rating": self.support.rating[known]})
 
-    def asked(
-        self,
-        rows: slice,
-        device: torch.device,
-        *,
-        candidates: Tensor | None = None,
-        catalogue: Tensor | None = None,
-    ) -> Questions:
-        questions = super().asked(rows, device, candidates=candidates, catalogue=catalogue)
-        return replace(questions, support=self.support.at(rows).to(device))
+    def _given(self, rows: slice, device: torch.device) -> dict[str, Any]:
+        return {"support": self.support.at(rows).to(device)}
 
 
 def joined(period: int, tests: Sequence[TestSet]) -> TestSet:
