@@ -166,10 +166,15 @@ def digest(config: DictConfig, *, with_seed: bool = True) -> str:
 
 
 def run_folder(config: DictConfig, choices: Mapping[str, str]) -> Path:
-    """`<outputs>/<data>/<method>/seed=<s>-<digest>`; one's own table goes by its name."""
+    """`<outputs>/<data>/<method>/seed=<s>-<digest>`."""
     with explained():
-        data = config.data.name if choices["data"] == "table" else choices["data"]
-        return Path(config.paths.outputs) / str(data) / choices["method"] / f"seed={config.seed}-{digest(config)}"
+        of_data = Path(config.paths.outputs) / data_name(config, choices)
+        return of_data / choices["method"] / f"seed={config.seed}-{digest(config)}"
+
+
+def data_name(config: DictConfig, choices: Mapping[str, str]) -> str:
+    """The name of the data in folders and tables: that of the choice, but one's own table goes by its own."""
+    return str(config.data.name) if choices["data"] == "table" else choices["data"]
 
 
 def _drop(values: Any, path: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recretrain.backbones.base import Backbone
 from recretrain.configuration.build import build
-from recretrain.configuration.compose import digest, run_folder
+from recretrain.configuration.compose import data_name, digest, run_folder
 from recretrain.data.kinds import TestSet
 from recretrain.data.schedule import Schedule
 from recretrain.data.stream import Stream
@@ -33,6 +33,7 @@ class Names:
     """The names and digests that a run is known by."""
 
     folder: Path
+    data: str
     choices: Mapping[str, str]  # the option of each group: method, data, backbone, schedule, eval
     overrides: Sequence[str]  # of the command line, without those that the other names tell
     seed: int
@@ -75,6 +76,7 @@ def experiment(config: DictConfig, *, choices: Mapping[str, str], overrides: Seq
     """
     names = Names(
         folder=run_folder(config, choices),
+        data=data_name(config, choices),
         choices=choices,
         overrides=[word for word in overrides if not word.lstrip("+~").startswith(_OUTSIDE_LABEL)],
         seed=config.seed,

@@ -110,11 +110,10 @@ def check_finite(method: RetrainMethod[Any], task: Task) -> None:
 def card_of(asked: Experiment, threads: int) -> RunCard:
     names, stream = asked.names, asked.stream
     roles = asked.schedule.roles(stream)
-    data = names.choices["data"]
     return {
         "format": FORMAT,
         "method": names.choices["method"],
-        "data": stream.name if data == "table" else data,
+        "data": names.data,
         "backbone": names.choices["backbone"],
         "schedule": names.choices["schedule"],
         "eval": names.choices["eval"],

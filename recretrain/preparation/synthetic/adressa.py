@@ -11,7 +11,16 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from recretrain.preparation.synthetic.tastes import Crowd, Drift, Floats, Ints, Offer, World, distinct_picks, popularity
+from recretrain.preparation.synthetic.tastes import (
+    Drift,
+    Floats,
+    Ints,
+    Offer,
+    World,
+    crowd_of,
+    distinct_picks,
+    popularity,
+)
 from recretrain.values import AtLeast0, AtLeast1, NotNegative, Positive
 
 FIRST_DAY = datetime(2017, 1, 1, tzinfo=ZoneInfo("Europe/Oslo"))
@@ -46,15 +55,7 @@ class AdressaEvents:
         return self._write_days(folder, when[order], users[order], articles[order])
 
     def world(self, rng: np.random.Generator) -> World:
-        joined = np.where(rng.random(self.users) < 0.5, 0.0, rng.random(self.users))
-        crowd = Crowd(
-            phase=rng.random((self.users, self.drift.genres)),
-            speed=self.drift.speeds(self.users, self.drift.genres, rng),
-            sharpness=self.drift.sharpness,
-            activity=popularity(self.users, 0.7, rng),
-            joined=joined,
-            left=joined + 0.2 + rng.exponential(0.6, self.users),
-        )
+        crowd = crowd_of(self.users, self.drift, rng, from_start=0.5, stay=0.6)
         offer = Offer(
             genre=rng.integers(self.drift.genres, size=self.articles),
             appeal=popularity(self.articles, 1.0, rng),

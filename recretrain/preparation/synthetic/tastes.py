@@ -98,6 +98,19 @@ def popularity(size: int, skew: float, rng: np.random.Generator) -> Floats:
     return np.exp(rng.normal(0.0, skew, size))
 
 
+def crowd_of(size: int, drift: Drift, rng: np.random.Generator, *, from_start: float, stay: float) -> Crowd:
+    """Draw users with tastes: a share of them is there from the start, and they stay for about `stay` of the time."""
+    joined = np.where(rng.random(size) < from_start, 0.0, rng.random(size))
+    return Crowd(
+        phase=rng.random((size, drift.genres)),
+        speed=drift.speeds(size, drift.genres, rng),
+        sharpness=drift.sharpness,
+        activity=popularity(size, 0.7, rng),
+        joined=joined,
+        left=joined + 0.2 + rng.exponential(stay, size),
+    )
+
+
 def _takers(crowd: Crowd, now: float, count: int, rng: np.random.Generator) -> Ints:
     present = crowd.activity * (crowd.joined <= now) * (now < crowd.left)
     return _choose(np.cumsum(present), rng.random(count))

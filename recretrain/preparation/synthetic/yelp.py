@@ -10,7 +10,16 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from recretrain.preparation.synthetic.tastes import Crowd, Drift, Floats, Ints, Offer, World, distinct_picks, popularity
+from recretrain.preparation.synthetic.tastes import (
+    Drift,
+    Floats,
+    Ints,
+    Offer,
+    World,
+    crowd_of,
+    distinct_picks,
+    popularity,
+)
 from recretrain.values import AtLeast0, AtLeast1, Positive, Share
 
 STARS = (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -45,15 +54,7 @@ class YelpReviews:
         return [file]
 
     def world(self, rng: np.random.Generator) -> World:
-        joined = np.where(rng.random(self.users) < 0.3, 0.0, rng.random(self.users))
-        crowd = Crowd(
-            phase=rng.random((self.users, self.drift.genres)),
-            speed=self.drift.speeds(self.users, self.drift.genres, rng),
-            sharpness=self.drift.sharpness,
-            activity=popularity(self.users, 0.7, rng),
-            joined=joined,
-            left=joined + 0.2 + rng.exponential(0.4, self.users),
-        )
+        crowd = crowd_of(self.users, self.drift, rng, from_start=0.3, stay=0.4)
         offer = Offer(
             genre=rng.integers(self.drift.genres, size=self.items),
             appeal=popularity(self.items, 1.0, rng),
