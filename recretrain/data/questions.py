@@ -72,11 +72,11 @@ class Arrivals:
             },
         }
         if whole:
-            columns["seen"] = seen_before(rows.user, _had(stream, period, part))
+            columns["seen"] = seen_before(rows.user, had_before(stream, period, part))
         if self.history is None:
             return Rankings(period=period, user=rows.user, labels=rows.item, **columns)
         space = stream.space(period) if self.history_space is None else stream.space_named(self.history_space)
-        history = _latest(stream.before(period, space), rows.user, self.history)
+        history = latest(stream.before(period, space), rows.user, self.history)
         return Histories(period=period, user=rows.user, labels=rows.item, history=history, **columns)
 
     def _drawn(self, stream: Stream, period: int) -> Tensor:
@@ -252,7 +252,7 @@ def _until(stream: Stream, period: int) -> History:
     return History(history.user.numpy(), history.item.numpy(), len(before), parts)
 
 
-def _had(stream: Stream, period: int, part: str | None) -> Interactions:
+def had_before(stream: Stream, period: int, part: str | None) -> Interactions:
     """The rows of the period's space before `part` of it: of earlier periods, and of the earlier parts of its own."""
     before = stream.before(period, stream.space(period))
     if part is None or not stream.has_parts(period):
@@ -261,7 +261,8 @@ def _had(stream: Stream, period: int, part: str | None) -> Interactions:
     return concatenate([before, *own])
 
 
-def _latest(history: Interactions, user: Tensor, longest: int) -> Tensor:
+def latest(history: Interactions, user: Tensor, longest: int) -> Tensor:
+    """The last items of each user, the newest in the last column, PAD before the first.  # [Q, T] int32"""
     if not len(history):
         return torch.full((len(user), 1), PAD, dtype=torch.int32)
     before = seen_before(user, history)
