@@ -29,7 +29,7 @@ CODE = sorted(
     if file.suffix in (".py", ".yaml", ".sh") and file != Path(__file__)
 )
 
-_LABEL = r"(?:T\d+|i \d+|[a-z]\d?)"
+_LABEL = r"(?:T\d+|i \d+|[a-z]\d{0,2})"
 REFERENCE = re.compile(rf"(\w+\.md)((?:,? \({_LABEL}\))+|(?:, {_LABEL}\b)+)")  # `sml.md (e), (T1)` or `(sml.md, e, T1)`
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 GROUPS = ("method", "backbone", "eval", "data", "schedule", "trainer", "needs")
@@ -85,6 +85,7 @@ def test_pages_and_code_were_found() -> None:
         ("sml.md", [*"abcdefghij", *(f"T{n}" for n in range(1, 21))]),
         ("ader.md", [*"abcdefghij", "b1", "b2", "b3", "b4", *(f"i {n}" for n in range(1, 21))]),
         ("melu.md", [*"abcdefghijk", *(f"i {n}" for n in range(1, 14))]),
+        ("peterrec.md", [*"abcdefghijklm", *(f"j{n}" for n in range(1, 22))]),
     ],
 )
 def test_a_page_has_its_labels_once(page: str, some: list[str]) -> None:
