@@ -8,6 +8,9 @@ from typing import Any, TypedDict
 
 FORMAT = 2  # of run.json, rows.csv, costs.csv and ranks.npz
 
+AGAIN = "again"  # in place of a test: questions of an earlier task, answered once more
+UPDATE = "update"  # in place of a test: not asked at all, a note on what was learned
+
 OUTSIDE_DIGEST = (  # keys of the configuration that say where, how fast and how far, and never change a result
     "hydra",
     "paths",
@@ -26,12 +29,12 @@ class Row:
 
     task: int
     period: int
-    test: str  # choosing | test
+    test: str  # choosing | test | again | update
     group: str  # all, new_user, new_item, the name of a state or task, ...
     metric: str
     k: int  # 0 for metrics without a cut-off
     value: float
-    n: int  # questions
+    n: int  # questions; 0 of an update
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import torch
 
@@ -12,19 +12,23 @@ from recretrain.data.interactions import Interactions, concatenate
 from recretrain.data.kinds import TestSet, joined, stacked
 from recretrain.data.stream import OnRead, Past, Period, Stream
 from recretrain.errors import ConfigError, DataError
-from recretrain.values import AtLeast0, AtLeast1
+from recretrain.values import AtLeast0, AtLeast1, NotEmpty
 
 Tests = Mapping[str, TestSet]  # by role: choosing or test
 
 
 @dataclass(frozen=True)
 class Task:
-    """One beat of a run: learn `period`, with `past` at hand, then answer `tests`."""
+    """One beat of a run: learn `period`, with `past` at hand, then answer `tests`.
+
+    `again` are the test questions of earlier tasks of the run, answered once more to see what was forgotten.
+    """
 
     index: int
     period: Period
     past: Sequence[Period]
-    tests: Callable[[], Tests]  # called after the update, by the runner alone
+    tests: Callable[[], Tests]  # called after the update, by the runner alone, as is the next
+    again: Callable[[], Sequence[TestSet]] = tuple
 
 
 class Schedule(Protocol):
@@ -164,8 +168,8 @@ class OwnTests:
 
         return make
 
-    def _tests(self, stream: Stream, period: int) -> Tests:
-        given = {role: part for role, part in _ROLES.items() if stream.has_part(period, part)}
+    def _tests(self, stream: Stream, period: int, roles: Sequence[str] = ("choosing", "test")) -> Tests:
+        given = {role: _ROLES[role] for role in roles if stream.has_part(period, _ROLES[role])}
         asked = {role: stream.questions(period, part) for role, part in given.items()}
         return {role: _grouped(test, stream[period].name) for role, test in asked.items() if len(test)}
 
@@ -193,6 +197,55 @@ class OwnTests:
     def _with(stream: Stream, part: str) -> list[int]:
         """The periods that have rows of a part."""
         return [period for period in range(len(stream)) if stream.has_part(period, part)]
+
+
+class Downstream(OwnTests):
+    """Period 0 is the source, whatever comes after it a downstream task of its own (peterrec.md, k).
+
+    After each task the test questions of all downstream tasks learned before are answered again: a lower-triangular
+    matrix, which tells what is forgotten.
+    """
+
+    def __init__(self, *, order: Annotated[Sequence[str], NotEmpty()] | None) -> None:
+        """`order`: names of downstream periods, which are learned in this order and no others; None: all, as given."""
+        super().__init__(learned=None)
+        if order is not None and len(set(order)) < len(order):
+            raise ConfigError(f"schedule.order={list(order)} names a task twice; name each of them once")
+        self.order = order
+
+    def tasks(self, stream: Stream, on_read: OnRead) -> Sequence[Callable[[], Task]]:
+        self._check(stream)
+        learned = self._learned(stream)
+        return [self._beat(stream, on_read, learned[: place + 1]) for place in range(len(learned))]
+
+    def roles(self, stream: Stream) -> Mapping[str, Sequence[int]]:
+        learned = set(self._learned(stream))
+        return {role: [one for one in periods if one in learned] for role, periods in super().roles(stream).items()}
+
+    def _beat(self, stream: Stream, on_read: OnRead, learned: Sequence[int]) -> Callable[[], Task]:
+        """The task that learns the last of these periods."""
+        *earlier, period = learned
+
+        def make() -> Task:
+            past = Past([lambda p=p: stream[p].watched(on_read) for p in earlier])  # type: ignore[misc]
+            return Task(
+                len(earlier),
+                stream[period].watched(on_read),
+                past,
+                lambda: self._tests(stream, period),
+                lambda: [test for one in earlier[1:] for test in self._tests(stream, one, ["test"]).values()],
+            )
+
+        return make
+
+    def _learned(self, stream: Stream) -> list[int]:
+        """The periods in the order in which they are learned, the source first."""
+        known = {stream[period].name: period for period in range(1, len(stream))}
+        if self.order is None:
+            return [0, *known.values()]
+        if unknown := [name for name in self.order if name not in known]:
+            raise DataError(f"schedule.order: {stream.name} has no task {unknown[0]!r}; it has {', '.join(known)}")
+        return [0, *(known[name] for name in self.order)]
 
 
 _ROLES = {"choosing": "valid", "test": "test"}  # what a part of a period is asked as

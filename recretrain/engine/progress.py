@@ -12,7 +12,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from recretrain.data.schedule import Task
 from recretrain.engine.costs import Meter
-from recretrain.records import Row
+from recretrain.records import AGAIN, UPDATE, Row
 
 log = logging.getLogger("recretrain")
 
@@ -36,15 +36,21 @@ class Progress:
         line = "%s · learned period %s · %s · %.1f s, %d rows read"
         log.info(line, self._title, task.period.name, found, seconds, meter.rows_read)
         if self._logger is not None and rows:
-            figures = {f"{row.test}/{row.group}/{row.metric}@{row.k}": row.value for row in rows}
+            figures = {_name(row): row.value for row in rows}
             self._logger.log_metrics(figures, step=rows[0].period)
             self._logger.save()
 
 
+def _name(row: Row) -> str:
+    """Tests of several earlier periods may be asked again."""
+    test = f"{row.test}/{row.period}" if row.test == AGAIN else row.test
+    return f"{test}/{row.group}/{row.metric}@{row.k}"
+
+
 def _summary(rows: list[Row]) -> str:
-    if not rows:
+    first = next((row for row in rows if row.test not in (AGAIN, UPDATE)), None)
+    if first is None:
         return "no questions"
-    first = rows[0]
     figures = [row for row in rows if row.group == "all" and row.test == first.test]
     longest = max(row.k for row in figures)
     shown = ", ".join(f"{row.metric}@{row.k} {row.value:.4f}" for row in figures if row.k == longest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from recretrain.data.kinds import TestSet
 from recretrain.data.schedule import Task
 from recretrain.engine.build import Experiment, experiment
 from recretrain.engine.costs import Meter
@@ -25,7 +26,7 @@ from recretrain.engine.store import RunStore
 from recretrain.errors import ConfigError, Mistake
 from recretrain.evaluation.base import Answer, Evaluator
 from recretrain.methods.base import RetrainMethod
-from recretrain.records import FORMAT, Costs, RunCard
+from recretrain.records import AGAIN, FORMAT, UPDATE, Costs, Row, RunCard
 
 log = logging.getLogger("recretrain")
 
@@ -88,13 +89,28 @@ def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int) -
 
 
 def answered(method: RetrainMethod[Any], task: Task, evaluator: Evaluator, device: torch.device) -> Answer:
-    """Figures and answers of a task's tests; the method's random state does not depend on them."""
+    """Figures and answers of a task's tests and of earlier ones asked again, then the notes on its update.
+
+    The method's random state does not depend on them.
+    """
     found = Answer([], {})
-    for name, test in task.tests().items():
+    for name, test in _asked(task):
         answer = evaluator.answer(method, task.index, name, test, device)
         found.rows.extend(answer.rows)
+        found.rows.extend(
+            Row(task.index, test.period, name, "all", what, 0, value, len(test))
+            for what, value in method.about(test).items()
+        )
         found.kept.update(answer.kept)
+    found.rows.extend(
+        Row(task.index, task.period.index, UPDATE, "all", note.name, note.k, note.value, 0) for note in method.notes()
+    )
     return found
+
+
+def _asked(task: Task) -> Iterator[tuple[str, TestSet]]:
+    yield from task.tests().items()
+    yield from ((AGAIN, test) for test in task.again())
 
 
 def check_finite(method: RetrainMethod[Any], task: Task) -> None:

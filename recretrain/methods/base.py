@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, Generic, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from pytorch_lightning import LightningModule
@@ -17,6 +17,14 @@ from recretrain.data.schedule import Task
 from recretrain.methods.state import Stateful
 
 B = TypeVar("B", bound=Backbone)
+
+
+class Note(NamedTuple):
+    """A figure of an update that tables and plots may show, such as the loss on validation after epoch k."""
+
+    name: str
+    k: int  # 0 where there is nothing to count
+    value: float
 
 
 class Fit(Protocol):
@@ -55,6 +63,17 @@ class RetrainMethod(ABC, Stateful, Generic[B]):
     def score(self, questions: Questions) -> Tensor:
         """Higher is better; must not change what is learned.  # [B, C], or [B, I] over `questions.catalogue`"""
         return self.backbone.score(questions)
+
+    def notes(self) -> Sequence[Note]:
+        """Figures of the last update, kept with the task's rows."""
+        return ()
+
+    def about(self, test: TestSet) -> Mapping[str, float]:
+        """Figures about what a test gives to answer by, such as the share of items that the model knows, by name.
+
+        Never about its labels.
+        """
+        return {}
 
     def trained_parameters(self) -> int:
         """The number of weights that training may change, in the backbone and besides it."""

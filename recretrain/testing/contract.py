@@ -187,7 +187,7 @@ def never_asks_for_its_tests(case: Case, folder: Path) -> None:
     stream = case.stream(folder)
     method = case.method(stream)
     for task in case.tasks(stream):
-        learn(method, replace(task, tests=forbidden))
+        learn(method, replace(task, tests=forbidden, again=forbidden))
 
 
 def knows_nothing_of_later_periods(case: Case, folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from recretrain.records import AGAIN, UPDATE
 from recretrain.report.runs.cohorts import Cohort
 from recretrain.report.runs.reading import tidy, tidy_costs
 
@@ -37,7 +38,9 @@ def measured(cohort: Cohort, test: str, group: str) -> pd.DataFrame:
 
 
 def measured_columns(cohort: Cohort) -> set[str]:
+    """The columns of the tests: neither notes on updates nor questions that were asked again."""
     rows = tidy(cohort.runs, cohort.labels)
+    rows = rows[~rows["test"].isin((AGAIN, UPDATE))]
     return {column_name(metric, k) for metric, k in zip(rows["metric"], rows["k"], strict=True)}
 
 
