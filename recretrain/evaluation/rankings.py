@@ -71,7 +71,7 @@ def half_ranks(scorer: Scorer, test: Rankings, device: torch.device, chunk: int 
     Raises Mistake on a NaN score: a broken model must not be ranked (sml.md, T15).
     """
     rank_chunk = _rank_in_catalogue if test.catalogue is not None else _rank_among_candidates
-    chunk = chunk or _chunk(test)
+    chunk = chunk or chunk_of(test)
     half = torch.empty(len(test), dtype=torch.int32)  # kept chunk by chunk, small results would break up the heap
     for start in range(0, len(test), chunk):
         rows = slice(start, min(start + chunk, len(test)))
@@ -84,7 +84,7 @@ def collapsed(half: Tensor) -> bool:
     return len(half) > 1 and bool((half == half[0]).all())
 
 
-def _chunk(test: Rankings) -> int:
+def chunk_of(test: Rankings) -> int:
     if test.catalogue is None:
         return _CHUNK
     return max(1, min(_CATALOGUE_CHUNK, _CATALOGUE_SCORES // max(1, len(test.catalogue))))
@@ -128,7 +128,7 @@ def _rank_block(scores: Tensor, test: Rankings, rows: slice, catalogue: Tensor) 
 def _signs(scores: Tensor, label: Tensor, period: int) -> Tensor:
     """1 where a candidate beats the label, 0 where it ties, -1 where it loses (or must not count)."""
     if bool(torch.isnan(scores.sum())) and bool(torch.isnan(scores).any()):  # the sum is cheap and nearly always enough
-        _fail_on_nan(period)
+        fail_on_nan(period)
     return torch.sub(scores, label).sign_()
 
 
@@ -137,7 +137,7 @@ def _half_rank(signs: Tensor) -> Tensor:
     return (signs.sum(1) + signs.shape[1]).to(torch.int32).cpu()
 
 
-def _fail_on_nan(period: int) -> None:
+def fail_on_nan(period: int) -> None:
     of = f" for period {period}" if period >= 0 else ""
     raise Mistake(
         f"the model's scores{of} hold NaN, so nothing can be ranked; "
