@@ -18,7 +18,9 @@ class ItemScores(Backbone):
     def __init__(self, *, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.scores: Tensor
+        self.space: Tensor  # of each item, its index in `vocabulary.spaces`
         self.register_buffer("scores", torch.zeros(vocabulary.n_items, dtype=torch.float64))
+        self.register_buffer("space", vocabulary.item_space, persistent=False)
 
     @property
     def device(self) -> torch.device:

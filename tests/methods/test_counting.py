@@ -14,7 +14,9 @@ from recretrain.data.kinds import Questions, Ratings, Support, SupportedRatings
 from recretrain.data.schedule import Task
 from recretrain.data.stream import Past, Period
 from recretrain.data.vocabulary import Vocabulary
+from recretrain.methods.label_frequency import LabelFrequency
 from recretrain.methods.popularity import Popularity
+from recretrain.methods.random import Random
 from recretrain.methods.rating_biases import RatingBiases
 
 VOCABULARY = Vocabulary.of(n_users=3, n_items=3)
@@ -91,3 +93,37 @@ def test_ratings_without_a_support_are_learned_whole_and_answered_by_the_items_b
 
     asked = Questions(user=torch.tensor([2]), candidates=torch.tensor([[0, 1, 2]]))
     assert method.score(asked)[0].tolist() == pytest.approx([1.0, 3.0, 2.0])
+
+
+def test_label_frequencies_are_shares_with_one_more_row_for_each_label():
+    vocabulary = Vocabulary.of(n_users=3, n_items=5, spaces=("a", "b"), item_space=torch.tensor([0, 0, 1, 1, 1]))
+    method = LabelFrequency(backbone=ItemScores(vocabulary=vocabulary))
+
+    learn(method, Given((0, 0, 1)), Given((2, 2, 4)))
+
+    asked = [Questions(user=torch.tensor([0]), catalogue=labels) for labels in (torch.arange(2), torch.arange(2, 5))]
+    shares = [torch.softmax(method.score(questions), 1)[0].tolist() for questions in asked]
+    assert shares[0] == pytest.approx([3 / 5, 2 / 5])
+    assert shares[1] == pytest.approx([3 / 6, 1 / 6, 2 / 6])
+
+
+def drawn(seed: int) -> Random:
+    method = Random(backbone=ItemScores(vocabulary=Vocabulary.of(n_users=2000, n_items=100)))
+    fit = Here()
+    fit.generator = torch.Generator().manual_seed(seed)
+    method.update(Task(0, Period(0, "0", Given()), Past([]), dict), fit)
+    return method
+
+
+def test_chance_is_even_and_belongs_to_a_pair_of_user_and_item():
+    user, item = torch.arange(2000), torch.arange(100)
+    whole = drawn(0).score(Questions(user=user, catalogue=item))
+    some = drawn(0).score(Questions(user=user[[7, 3]], candidates=torch.tensor([[5, 9], [9, 5]])))
+
+    assert some.tolist() == [[whole[7, 5], whole[7, 9]], [whole[3, 9], whole[3, 5]]]
+    assert torch.histc(whole, 10, 0, 1).tolist() == pytest.approx([20_000] * 10, rel=0.03)  # five standard errors
+    assert whole.mean(0).tolist() == pytest.approx([0.5] * 100, abs=0.03)
+    assert whole.mean(1).tolist() == pytest.approx([0.5] * 2000, abs=0.15)
+    assert len(whole.unique()) == whole.numel()
+    assert torch.corrcoef(whole.T)[0, 1:].abs().max() < 0.1
+    assert not torch.equal(drawn(1).score(Questions(user=user, catalogue=item)), whole)
