@@ -25,7 +25,7 @@ class Downstream:
     """
 
     candidates: AtLeast1  # other labels drawn for each question
-    history: AtLeast1  # last items in the source, given along
+    history: AtLeast1 | None  # last items in the source, given along; None: the last one alone
     seed: AtLeast0  # of the candidates
 
     @property
@@ -55,7 +55,7 @@ class Downstream:
             labels=rows.item,
             candidates=self._others(rows.item, labels, [self.seed, period, _number(part)]),
             catalogue=labels,
-            history=latest(_source_rows(stream, period, part), rows.user, self.history),
+            history=latest(_source_rows(stream, period, part), rows.user, self.history or 1),
         )
 
     def _others(self, label: Tensor, labels: Tensor, seed: list[int]) -> Tensor:

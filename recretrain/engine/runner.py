@@ -97,15 +97,19 @@ def answered(method: RetrainMethod[Any], task: Task, evaluator: Evaluator, devic
     for name, test in _asked(task):
         answer = evaluator.answer(method, task.index, name, test, device)
         found.rows.extend(answer.rows)
-        found.rows.extend(
-            Row(task.index, test.period, name, "all", what, 0, value, len(test))
-            for what, value in method.about(test).items()
-        )
+        found.rows.extend(_about(method, task.index, name, test))
         found.kept.update(answer.kept)
     found.rows.extend(
         Row(task.index, task.period.index, UPDATE, "all", note.name, note.k, note.value, 0) for note in method.notes()
     )
     return found
+
+
+def _about(method: RetrainMethod[Any], task: int, name: str, test: TestSet) -> Iterator[Row]:
+    """Figures about a test, and about each group that is all of it, such as that of a downstream task."""
+    groups = ["all", *(group for group, members in test.groups.items() if bool(members.all()))]
+    for what, value in method.about(test).items():
+        yield from (Row(task, test.period, name, group, what, 0, value, len(test)) for group in groups)
 
 
 def _asked(task: Task) -> Iterator[tuple[str, TestSet]]:

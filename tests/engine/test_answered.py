@@ -59,6 +59,14 @@ def test_tests_come_first_then_those_asked_again_then_the_notes() -> None:
     assert {name: len(array) for name, array in found.kept.items()} == {"2_test": 2, "1_again": 3}
 
 
+def test_figures_about_a_test_are_those_of_a_group_that_holds_all_of_it() -> None:
+    groups = {"age": torch.tensor([True, True]), "new_user": torch.tensor([True, False])}
+
+    found = answered(Method(), task(tests=lambda: {"test": replace(asks(2, 2), groups=groups)}), Asks(), CPU)
+
+    assert [row.group for row in found.rows if row.metric == "known_share"] == ["all", "age"]
+
+
 def test_the_line_of_a_task_tells_of_its_own_tests_alone() -> None:
     notes = answered(Method(), task(again=lambda: [asks(1, 3)]), Asks(), CPU).rows
 

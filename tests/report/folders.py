@@ -76,6 +76,7 @@ class RunFolders:
         groups: Mapping[str, Mapping[str, Figures]] | None = None,
         settings: Mapping[str, object] | None = None,  # of the method, by dotted keys
         cpu: Mapping[int, float] | None = None,  # period -> seconds
+        more_rows: Sequence[tuple[int, int, str, str, str, float, int]] = (),  # task, period, test, group, column, ...
         ranks: Mapping[str, Sequence[Any]] | None = None,  # arrays of ranks.npz, of all tasks; ranks not yet doubled
         **card: Any,
     ) -> Path:
@@ -100,6 +101,10 @@ class RunFolders:
                         metric, _, k = column.partition("@")
                         value, n = of_period[period]
                         lines.append(f'{task},{period},{test},"{group}",{metric},{k or 0},{value},{n}')
+            for of_task, period_, test_, group, column, value, n in more_rows:
+                if of_task == task:
+                    metric, _, k = column.partition("@")
+                    lines.append(f'{task},{period_},{test_},"{group}",{metric},{k or 0},{value},{n}')
             (path / "rows.csv").write_text("\n".join(lines) + "\n")
             cost = {"task": task, **COST, **({"cpu_seconds": cpu[period]} if cpu else {})}
             (path / "costs.csv").write_text(",".join(cost) + "\n" + ",".join(map(str, cost.values())) + "\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from recretrain.errors import ReportError
-from recretrain.report.pages import results, sections
+from recretrain.report.pages import results, sections, tasks
 from recretrain.report.pages.formats import write
 from recretrain.report.pages.grids import Grid
 from recretrain.report.papers.beside import beside
@@ -76,6 +76,10 @@ def _grids(
     """The tables of a cohort, each with the name of its section and the rows it was made of."""
     if request.metric:
         yield "by period", rows, results.by_period(cohort, rows, labels, table, request.metric, request.beside)
+        return
+    if table.layout.forgetting and request.test == "test" and request.group in table.layout.groups:
+        columns = averages.in_order(rows["column"])
+        yield "tasks", rows, tasks.tasks(cohort, labels, columns, table, request.group)
         return
     published = request.beside
     if request.group in table.layout.groups:

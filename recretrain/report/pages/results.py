@@ -37,7 +37,7 @@ class Sheet:
                 yield from self._beside(label)
 
     def _winners(self, name: str) -> set[str]:
-        if name.startswith("RI "):
+        if averages.is_fact(name):
             return set()
         means = [self.found[label, name].mean if (label, name) in self.found else None for label in self.labels]
         won = best(means, self.unit.style, lowest=averages.is_error(name))

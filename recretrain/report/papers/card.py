@@ -14,6 +14,7 @@ EVIDENCE = {  # recollections do not count
     "S": "read in the paper",
     "C": "read in the authors' code or its output",
     "P": "read in the authors' poster",
+    "I": "quoted from the paper in an issue of the authors' repository",
     "V": "read off the authors' vector figure, to about 0.01",
 }
 
@@ -76,6 +77,7 @@ class Layout:
     percent: bool = False  # else shares; published figures are given in the same
     groups: Mapping[str, str] = field(default_factory=dict)  # each shown in a table of its own -> its meaning
     without_last: bool = False  # also average without the last tested period
+    forgetting: bool = False  # groups are tasks learned in a row: show what is left of each after the last one
 
     @property
     def unit(self) -> Unit:

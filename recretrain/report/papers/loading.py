@@ -94,6 +94,7 @@ def _layout(content: Mapping[str, Any]) -> Layout:
         percent=bool(content.get("percent", False)),
         groups=dict(content.get("groups", {})),
         without_last=bool(content.get("without_last", False)),
+        forgetting=bool(content.get("forgetting", False)),
     )
 
 
@@ -177,6 +178,8 @@ def _source(content: Mapping[str, Any]) -> str:
 def _check(table: TableCard) -> None:
     if not table.scope.data and not table.scope.stand_ins:
         raise ReportError(f"table {table.name}: neither data nor stand_ins say which data it is about")
+    if table.layout.forgetting and not table.layout.groups:
+        raise ReportError(f"table {table.name}: forgetting needs groups, the tasks that are learned in a row")
     if table.layout.weigh not in get_args(Weigh):
         raise ReportError(f"table {table.name}: weigh={table.layout.weigh}; choose from {', '.join(get_args(Weigh))}")
     known = [place(data, group) for data in table.scope.data.values() for group in ("all", *table.layout.groups)]

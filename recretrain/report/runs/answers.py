@@ -15,7 +15,8 @@ from recretrain.report.runs.run import Run
 Values = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]  # of one period, by what ranks_key appends
 
-KEPT = ("", "_predicted", "_rated")
+KEPT = ("", "_predicted", "_rated", "_sampled", "_scores", "_label")
+RANKS = ("", "_sampled")  # stored doubled
 
 GAINS: dict[str, Callable[[Values], Values]] = {  # of one relevant item at a rank [Q] within the first k
     "recall": np.ones_like,
@@ -32,10 +33,17 @@ RATING_GAINS: dict[str, Callable[[Values], Values]] = {  # of an item by its rat
     "ndcg_exp": lambda rated: 2**rated - 1,
 }
 
+WHOLE = "_all"  # behind the name of a metric: in the whole catalogue, where there are candidates beside it
+CLASSES: dict[str, Callable[[Arrays], Values]] = {  # of labels that are classes
+    "accuracy": lambda arrays: (arrays[""] == 0).astype(np.float64),
+    "nll": lambda arrays: nll(arrays["_scores"].astype(np.float64), arrays["_label"]),
+}
+
 
 def has_value(column: str) -> bool:
     """Whether a column such as recall@20 is a mean of values of single questions that can be made here."""
-    return column.partition("@")[0] in {*GAINS, *ERRORS, *RATING_GAINS}
+    metric = column.partition("@")[0]
+    return metric.removesuffix(WHOLE) in GAINS or metric in {*ERRORS, *RATING_GAINS, *CLASSES}
 
 
 def answers(run: Run, columns: Sequence[str], test: str, group: str) -> Values:
@@ -52,15 +60,26 @@ def answers(run: Run, columns: Sequence[str], test: str, group: str) -> Values:
 def values(arrays: Arrays, column: str) -> Values:
     """A column from 0-based ranks (half a rank where candidates tied), or from predicted and rated.  # [Q]"""
     metric, _, k = column.partition("@")
-    if metric in GAINS and "" in arrays:
-        ranks = arrays[""]
-        return np.where(ranks < int(k), GAINS[metric](ranks), 0.0)
-    if metric not in GAINS and {"_predicted", "_rated"} <= arrays.keys():
+    classes = "_label" in arrays
+    if metric in CLASSES and classes:
+        return CLASSES[metric](arrays)
+    gain = GAINS.get(metric.removesuffix(WHOLE))
+    if gain is not None and "" in arrays and not classes:
+        ranks = arrays["_sampled"] if metric in GAINS and "_sampled" in arrays else arrays[""]
+        return np.where(ranks < int(k), gain(ranks), 0.0)
+    if gain is None and {"_predicted", "_rated"} <= arrays.keys():
         predicted, rated = arrays["_predicted"].astype(np.float64), arrays["_rated"].astype(np.float64)
         if metric in ERRORS:
             return np.asarray(ERRORS[metric](predicted - rated).mean(axis=1))
         return ndcg(predicted, rated, int(k), RATING_GAINS[metric])
     raise ReportError(f"cannot compute {column} from the arrays that the run kept")
+
+
+def nll(scores: Values, label: NDArray[np.int32]) -> Values:
+    """-log softmax(scores) at the label.  # [Q, C], [Q] -> [Q]"""
+    above = scores - scores.max(axis=1, keepdims=True)
+    own = np.take_along_axis(above, label[:, None].astype(np.int64), axis=1)[:, 0]
+    return np.asarray(np.log(np.exp(above).sum(axis=1)) - own)
 
 
 def ndcg(predicted: Values, rated: Values, k: int, gain: Callable[[Values], Values]) -> Values:
@@ -81,7 +100,8 @@ def _periods(run: Run, columns: Sequence[str], test: str, group: str) -> Iterato
         with np.load(path) as stored:
             for period in run.asked.periods(test):
                 if arrays := _arrays(stored, period, test, group):
-                    yield period, np.stack([values(arrays, column) for column in columns])
+                    none = not len(next(iter(arrays.values())))  # of the group: any column has no value
+                    yield period, np.stack([np.zeros(0) if none else values(arrays, column) for column in columns])
 
 
 def _arrays(stored: Mapping[str, NDArray[Any]], period: int, test: str, group: str) -> Arrays:
@@ -91,4 +111,4 @@ def _arrays(stored: Mapping[str, NDArray[Any]], period: int, test: str, group: s
         key = ranks_key(period, test, f":{group}")
         members = stored[key] if key in stored else slice(0)
         found = {what: array[members] for what, array in found.items()}
-    return {what: array if what else array / 2 for what, array in found.items()}
+    return {what: array / 2 if what in RANKS else array for what, array in found.items()}

@@ -12,8 +12,10 @@ from recretrain.records import AGAIN, UPDATE
 from recretrain.report.runs.cohorts import Cohort
 from recretrain.report.runs.reading import tidy, tidy_costs
 
-ERRORS = ("mae", "mse", "rmse")  # the lower, the better
-METRICS = (*ERRORS, "recall", "ndcg", "ndcg_lin", "ndcg_exp", "mrr", "hit")  # in this order, then others by name
+ERRORS = ("mae", "mse", "rmse", "nll")  # the lower, the better
+FACTS = ("known_share",)  # about what was asked: neither good nor bad
+RANKED = ("recall", "ndcg", "ndcg_lin", "ndcg_exp", "mrr", "hit", "mrr_all", "hit_all")
+METRICS = ("accuracy", *ERRORS, "auc", "sampled_accuracy", *RANKED)  # in this order, then others by name
 IMPROVED = ("recall", "ndcg")  # the metrics that Table 1 of SML gives an RI for
 COSTS = {"cpu_seconds": "mean", "rows_read": "mean", "peak_memory_mb": "max", "trained_parameters": "max"}
 
@@ -33,15 +35,19 @@ def measured(cohort: Cohort, test: str, group: str) -> pd.DataFrame:
     rows = tidy(cohort.runs, cohort.labels)
     rows = rows[(rows["test"] == test) & (rows["group"] == group) & (rows["n"] > 0)]
     rows = rows[rows["period"].isin(cohort.asked.periods(test))]
-    names = [column_name(metric, k) for metric, k in zip(rows["metric"], rows["k"], strict=True)]
-    return rows.assign(column=names)[["label", "seed", "task", "period", "column", "value", "n"]]
+    return rows.assign(column=columns_of(rows))[["label", "seed", "task", "period", "column", "value", "n"]]
 
 
 def measured_columns(cohort: Cohort) -> set[str]:
     """The columns of the tests: neither notes on updates nor questions that were asked again."""
     rows = tidy(cohort.runs, cohort.labels)
     rows = rows[~rows["test"].isin((AGAIN, UPDATE))]
-    return {column_name(metric, k) for metric, k in zip(rows["metric"], rows["k"], strict=True)}
+    return set(columns_of(rows))
+
+
+def columns_of(rows: pd.DataFrame) -> list[str]:
+    """The column of each row, such as recall@20."""
+    return [column_name(metric, k) for metric, k in zip(rows["metric"], rows["k"], strict=True)]
 
 
 def restricted(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -55,6 +61,11 @@ def scaled(rows: pd.DataFrame, scale: float) -> pd.DataFrame:
 
 def column_name(metric: str, k: float) -> str:
     return f"{metric}@{int(k)}" if k == k and k > 0 else metric
+
+
+def is_fact(column: str) -> bool:
+    """Whether neither higher nor lower values are better."""
+    return column.startswith("RI ") or column in FACTS
 
 
 def is_error(column: str) -> bool:

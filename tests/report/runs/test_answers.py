@@ -63,3 +63,42 @@ def test_one_rating_a_question_has_errors_and_a_perfect_order() -> None:
 def test_a_metric_needs_its_own_arrays(column: str, kept: set[str]) -> None:
     with pytest.raises(ReportError, match=f"cannot compute {column} from the arrays that the run kept"):
         values({name: np.zeros((1, 1)) for name in kept}, column)
+
+
+def test_values_of_downstream_tasks_are_those_of_the_evaluator() -> None:
+    from recretrain.data.kinds import Rankings
+    from recretrain.data.questions import Arrivals
+    from recretrain.evaluation.downstream import DownstreamEvaluator
+
+    class Scores:
+        def __init__(self, items: int) -> None:
+            self.table = torch.rand(90, items, generator=torch.Generator().manual_seed(0)).round(decimals=1)
+
+        def score(self, questions):
+            return self.table[questions.user]
+
+    asks = Arrivals(candidates=9, catalogue="full", history=None, history_space=None, seed=0)
+    evaluator = DownstreamEvaluator(questions=asks, ks=[5], classes=4, seed=0)
+    for items, columns in ((4, ["accuracy", "nll"]), (30, ["hit@5", "mrr@5", "hit_all@5", "mrr_all@5"])):
+        random = torch.Generator().manual_seed(1)
+        labels = torch.randint(items, (90,), generator=random)
+        candidates = torch.randint(items, (90, 9), generator=random, dtype=torch.int32)
+        user, catalogue = torch.arange(90), torch.arange(items)
+        test = Rankings(period=1, user=user, labels=labels, candidates=candidates, catalogue=catalogue)
+        answer = evaluator.answer(Scores(items), 0, "test", test, torch.device("cpu"))
+        kept = {key.removeprefix("1_test"): array for key, array in answer.kept.items()}
+        kept = {key: array / 2 if key in answers.RANKS else array for key, array in kept.items()}
+        means = {f"{row.metric}@{row.k}" if row.k else row.metric: row.value for row in answer.rows}
+
+        for column in columns:
+            assert answers.has_value(column)
+            assert values(kept, column).mean() == pytest.approx(means[column])
+        assert not any(map(answers.has_value, ("auc", "sampled_accuracy", "known_share")))
+
+
+@pytest.mark.parametrize("column", ["hit@5", "mrr_all@5"])
+def test_classes_have_no_ranks_of_items(column: str) -> None:
+    arrays = {"": np.zeros(3), "_scores": np.zeros((3, 2)), "_label": np.zeros(3, dtype=np.int32)}
+
+    with pytest.raises(ReportError, match=f"cannot compute {column}"):
+        values(arrays, column)
