@@ -20,7 +20,9 @@ from recretrain.evaluation.base import Answer, Arrays, Scorer, groups_of, member
 from recretrain.evaluation.metrics import mrr, recall
 from recretrain.evaluation.rankings import chunk_of, fail_on_nan
 from recretrain.records import Row, ranks_key
-from recretrain.values import AtLeast0, AtLeast1, NotEmpty
+from recretrain.values import AtLeast1, NotEmpty
+
+_SEED = 0  # of the classes drawn for sampled_accuracy: the same for all runs
 
 Figure = tuple[str, int, Callable[[Tensor], float | None]]  # a metric, its k, and its value for some questions
 
@@ -44,9 +46,8 @@ class DownstreamEvaluator:
         questions: Asks,
         ks: Annotated[Sequence[AtLeast1], NotEmpty()],
         classes: AtLeast1,
-        seed: AtLeast0,
     ) -> None:
-        """`classes`: labels of a task that are classes at most; `seed`: of the draws of `sampled_accuracy`."""
+        """`classes`: labels of a task that are classes at most."""
         if not issubclass(questions.kind, Rankings):
             raise ConfigError(
                 f"eval: {type(questions).__name__} asks for ratings, which have no labels to choose from; use "
@@ -55,7 +56,6 @@ class DownstreamEvaluator:
         self.questions = questions
         self.ks = list(ks)
         self.classes = classes
-        self.seed = seed
 
     def answer(self, scorer: Scorer, task: int, name: str, test: TestSet, device: torch.device) -> Answer:
         assert isinstance(test, Rankings)
@@ -86,7 +86,7 @@ class DownstreamEvaluator:
             score = scores[:, 1] - scores[:, 0]
             yield "auc", 0, lambda members: auc(score[members], label[members] == 1)
         else:
-            drawn = other_classes(label, scores.shape[1], np.random.default_rng([self.seed, period]))
+            drawn = other_classes(label, scores.shape[1], np.random.default_rng([_SEED, period]))
             yield "sampled_accuracy", 0, _mean(scores.gather(1, drawn).amax(1) < _own(scores, label))
 
 
