@@ -34,8 +34,9 @@ def build(source: Source, files: Sequence[Path], folder: Path, card: dict[str, A
     with aside_of(folder) as aside, _database(source, folder, memory) as connection:
         _load(connection, source, files)
         counts = _filter(connection, source, files)
-        _order(connection, source.brings_periods(files))
-        slices = _given(connection, source) if source.brings_periods(files) else _cut(connection, source.needed_cut)
+        own = source.brings_periods(files)
+        _order(connection, own)
+        slices = _given(connection, source, files) if own else _cut(connection, source.needed_cut)
         counts += _delete_later(connection, source, slices, counts[-1])
         spaces = _number(connection, source, files, slices)
         columns, periods = _write_periods(connection, slices, aside)
@@ -178,15 +179,15 @@ def _cut(connection: Connection, cut: Cut) -> list[Slice]:
     return slices_of(cut, _Timeline(connection, rows, first, last))
 
 
-def _given(connection: Connection, source: Source) -> list[Slice]:
+def _given(connection: Connection, source: Source, files: Sequence[Path]) -> list[Slice]:
     query = "SELECT period, min(position), max(position) + 1 FROM stream GROUP BY period ORDER BY period"
     given = connection.sql(query).fetchall()
     for index, (period, _, _) in enumerate(given):
         if period != index:
-            name, following = source.period_name(index), source.period_name(period)
+            name, following = source.period_name(files, index), source.period_name(files, period)
             raise DataError(f"period {name} has no interactions; the next file is of period {following}")
     log.info("the source brings its own %d periods; data.cut is not used", len(given))
-    return [Slice(source.period_name(period), start, stop) for period, start, stop in given]
+    return [Slice(source.period_name(files, period), start, stop) for period, start, stop in given]
 
 
 def _number(

@@ -105,7 +105,7 @@ class Source(ABC):
             )
         return self.cut
 
-    def period_name(self, period: int) -> str:
+    def period_name(self, files: Sequence[Path], period: int) -> str:
         """The name, for people, of one of the source's own periods."""
         return str(period)
 

@@ -76,7 +76,7 @@ class BookCrossing(Source):
     def brings_periods(self, files: Sequence[Path]) -> bool:
         return True
 
-    def period_name(self, period: int) -> str:
+    def period_name(self, files: Sequence[Path], period: int) -> str:
         return STATES[period]
 
     def place_of(self, files: Sequence[Path], row: int) -> str:

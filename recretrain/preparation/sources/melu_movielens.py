@@ -98,7 +98,7 @@ class MovieLensFacts(Source):
     def brings_periods(self, files: Sequence[Path]) -> bool:
         return self.states is not None
 
-    def period_name(self, period: int) -> str:
+    def period_name(self, files: Sequence[Path], period: int) -> str:
         return STATES[period]
 
     def place_of(self, files: Sequence[Path], row: int) -> str:
