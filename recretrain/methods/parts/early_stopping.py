@@ -10,11 +10,15 @@ from torch.optim import Optimizer
 
 
 class EarlyStopping:
-    """ader.md (f): at most `epochs`; one that does not exceed the best fails; `patience` failures in a row end."""
+    """ader.md (f): at most `epochs`; one that does not exceed the best fails; `patience` failures in a row end.
 
-    def __init__(self, *, epochs: int, patience: int) -> None:
+    Nothing ends before `least` epochs: a random network may stand still for long.
+    """
+
+    def __init__(self, *, epochs: int, patience: int, least: int = 0) -> None:
         self.epochs = epochs
         self.patience = patience
+        self.least = least
 
     def __call__(
         self, model: nn.Module, optimizer: Optimizer, *, epoch: Callable[[], None], measure: Callable[[], float]
@@ -28,7 +32,7 @@ class EarlyStopping:
             measured.append(found)
             if not failures:
                 kept = copied((model.state_dict(), optimizer.state_dict()), into=kept)
-            elif failures == self.patience:
+            elif failures >= self.patience and len(measured) > self.least:
                 break
         if kept is not None:
             model.load_state_dict(kept[0])
