@@ -15,8 +15,7 @@ from torch.optim import Optimizer
 
 from recretrain.backbones.tables import TensorFlowAdam
 from recretrain.data.batches import Columns, permutation
-from recretrain.data.interactions import PAD
-from recretrain.data.kinds import Histories
+from recretrain.data.kinds import Histories, TestSet
 from recretrain.data.stream import Period
 from recretrain.errors import DataError
 from recretrain.methods.base import Fit
@@ -33,8 +32,9 @@ _CHUNK = 512  # histories computed together where nothing is learned
 
 
 class LabelNet(nn.Module, ABC):
-    """Scores labels of one task by a user's history. Its parameters that have gradients are what the task tunes."""
+    """Scores labels of one task by a user's history; some of its weights are the task's own."""
 
+    names: frozenset[str]  # of the weights that the task tunes
     fixed: bool  # the features depend on nothing that is tuned
 
     @abstractmethod
@@ -50,7 +50,8 @@ class LabelNet(nn.Module, ABC):
         """Half the sum of squares of the labels' rows.  # -> []"""
 
     def tuned(self) -> dict[str, nn.Parameter]:
-        return {name: weight for name, weight in self.named_parameters() if weight.requires_grad}
+        """The weights that the task tunes, by name."""
+        return {name: weight for name, weight in self.named_parameters() if name in self.names}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +189,7 @@ class LabelLearner:
         assert isinstance(asked, Histories)
         if not len(asked):
             raise DataError(f"period {period.name} has no labels to learn from")
-        pool, train = _pool(asked).to(fit.device), _labelled(asked, fit.device)
+        pool, train = _pool(asked, held_out).to(fit.device), _labelled(asked, fit.device)
         if held_out is not None and len(held_out):
             assert isinstance(held_out, Histories)
             return train, _with_others(_labelled(held_out, fit.device), pool, fit.generator), pool
@@ -215,7 +216,8 @@ class LossOf:
         own, other = scores[:, :1], scores[:, 1:]
         if self.name == "bpr":
             return F.softplus(other - own).mean()
-        return F.softplus(-own).mean() + F.softplus(other).mean()
+        loss: Tensor = F.softplus(-own).mean() + F.softplus(other).mean()
+        return loss
 
     def drawn(self, label: Tensor, generator: torch.Generator) -> Tensor:
         """Another label for each, uniform over all but its own; none where the loss needs none.  # [B] -> [B, 1 or 0]"""
@@ -334,12 +336,13 @@ def _others(label: Tensor, pool: Tensor, count: int, generator: torch.Generator)
     return pool[(drawn + (drawn >= own)).clamp(max=len(pool) - 1)]
 
 
-def _pool(asked: Histories) -> Tensor:
+def _pool(asked: Histories, held_out: TestSet | None) -> Tensor:
     """The labels to choose from: all that are known, or those that the questions name.  # [I] ids, ascending"""
     if asked.catalogue is not None:
         return asked.catalogue
-    named = asked.labels if asked.candidates is None else torch.cat([asked.labels, asked.candidates.flatten().long()])
-    return torch.unique(named[named != PAD])
+    named = [asked.labels, *([] if asked.candidates is None else [asked.candidates.flatten().long()])]
+    named += [] if held_out is None else [held_out.labels]
+    return torch.unique(torch.cat(named))
 
 
 def _set(tuned: nn.ParameterDict, values: Mapping[str, Tensor]) -> None:

@@ -217,8 +217,8 @@ def windows_of(rows: Interactions, longest: int, *, overlap: bool) -> Prefixes:
     user, length = torch.unique_consecutive(ordered.user, return_counts=True)
     end = length.cumsum(0)
     begin = end - length
-    steps = (length - overlap).clamp(min=0)
-    pieces = -(-steps // longest)
+    steps = (length - int(overlap)).clamp(min=0)
+    pieces = (steps + longest - 1) // longest
     owner = torch.repeat_interleave(pieces)
     nth = torch.arange(len(owner)) - (pieces.cumsum(0) - pieces)[owner]
     stop = end[owner] - nth * longest
