@@ -6,7 +6,7 @@ A trunk is shared: it can be computed with patches in its blocks (`backbones.pat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias, cast
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +17,6 @@ from recretrain.backbones.tables import take
 from recretrain.data.interactions import PAD
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.values import AtLeast1, Dropout
-
-if TYPE_CHECKING:
-    from recretrain.backbones.patches import BlockPatches, Patches
 
 Readout: TypeAlias = Literal["tcl", "mean", "last"]
 
@@ -35,6 +32,18 @@ class View(NamedTuple):
     taps: Tensor  # [3 x positions] rows of the input, behind which there is a row of zeros
     own: Tensor  # [positions] the same positions in the input
     absolute: Tensor  # [positions] in the whole sequence
+
+
+class BlockPatches(Protocol):
+    """What is grafted into one block (`backbones.patches`)."""
+
+    norm: nn.LayerNorm | None  # in place of the block's second one
+
+    def before_norm(self, half: int, u: Tensor, x: Tensor, view: View | None) -> Tensor:
+        """A convolution's output as the norm is given it."""
+
+    def after_activation(self, half: int, y: Tensor, x: Tensor, view: View | None) -> Tensor:
+        """The output of a half of the block."""
 
 
 class DilatedTrunk(SequenceBackbone):
@@ -100,7 +109,7 @@ class DilatedTrunk(SequenceBackbone):
         known = self.known[history.clamp(min=0)]
         return torch.where(history < 0, PAD, torch.where(known, history, len(self.item) - 1))
 
-    def states(self, tokens: Tensor, patches: Patches | None = None, *, last: bool = False) -> Tensor:
+    def states(self, tokens: Tensor, patches: nn.ModuleList | None = None, *, last: bool = False) -> Tensor:
         """The last layer's states, 0 at padding. `last`: those of the last position alone, for which a causal trunk
         computes no other position that it does not need.  # [B, T] -> [B, T or 1, d]
         """
@@ -113,10 +122,11 @@ class DilatedTrunk(SequenceBackbone):
             views = self._last_views(tokens.shape[1], tokens.device)
         for place, block in enumerate(self.blocks):
             assert isinstance(block, Block)
-            x = block(x, mask, (views[2 * place], views[2 * place + 1]), patches[place] if patches else None)
+            own = None if patches is None else cast(BlockPatches, patches[place])
+            x = block(x, mask, (views[2 * place], views[2 * place + 1]), own)
         return x[:, -1:] if last else x
 
-    def user_vectors(self, history: Tensor, readout: Readout, patches: Patches | None = None) -> Tensor:
+    def user_vectors(self, history: Tensor, readout: Readout, patches: nn.ModuleList | None = None) -> Tensor:
         """Vectors of whole histories, for any label (peterrec.md, a).  # [B, T] -> [B, d]
 
         `tcl`: the state at [TCL] after the history; with both sides [TCL] stands at both ends, and the two are added.

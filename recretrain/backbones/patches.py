@@ -79,8 +79,11 @@ class BlockPatches(nn.Module):
         if patch is None:
             return u
         if self.style.insertion in ("serial", "serial_one"):
-            return u + patch(u)
-        return u + self._beside(patch, x, view) if self.style.insertion == "parallel" else u
+            changed: Tensor = patch(u)
+            return u + changed
+        if self.style.insertion == "parallel":
+            return u + self._beside(patch, x, view)
+        return u
 
     def after_activation(self, half: int, y: Tensor, x: Tensor, view: View | None) -> Tensor:
         """The half's output `y` after a patch that stands behind it.  # [B, m, d], [B, n, d]"""

@@ -1,6 +1,6 @@
 """PeterRec (Yuan et al., SIGIR 2020): a trunk is pre-trained once and shared; tasks tune patches or other parts of it.
 
-docs/methods/peterrec.md. The baselines of its paper are this class with other parts tuned (f).
+The baselines of its paper are the same class with other parts tuned (peterrec.md, f).
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class Joint:
 
 
 class PeterRec(TaskByTask[DilatedTrunk]):
-    """Tunes patches, some layers or all of a trunk, and a table of the labels, for each task (peterrec.md, d, f)."""
+    """Tunes patches, some layers or all of a trunk, and a table of the labels, for each task (peterrec.md, d, f).
+
+    docs/methods/peterrec.md.
+    """
 
     def __init__(
         self,

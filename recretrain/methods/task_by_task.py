@@ -1,4 +1,4 @@
-"""Task by task: a source is learned once, then every downstream task tunes a few weights of its own (peterrec.md, k)."""
+"""Task by task: a source is learned once, then every task tunes weights of its own (peterrec.md, k)."""
 
 from __future__ import annotations
 

@@ -38,7 +38,15 @@ CPU = torch.device("cpu")
 USERS, ITEMS, PERIODS, CANDIDATES = 40, 60, 7, 20
 
 SMALL: Mapping[str, Mapping[str, Any]] = {  # wherever the configuration has such a key and the case does not set it
-    "method": {"loops": 3, "epochs": 2, "hidden": 16, "learning_rate": 0.01, "fisher_exemplars": 20},
+    "method": {
+        "loops": 3,
+        "epochs": 2,
+        "hidden": 16,
+        "learning_rate": 0.01,
+        "learning_rates": [0.01],
+        "least_steps": 40,
+        "fisher_exemplars": 20,
+    },
     "backbone": {"embedding_size": 8, "init_std": 0.1},
     "eval": {"candidates": CANDIDATES, "shortest": 3, "queries": 1, "supports": [2]},
 }

@@ -58,7 +58,9 @@ class LabelNet(nn.Module, ABC):
 class LabelLoss:
     """The loss of a task's labels: one for items, one for classes (peterrec.md, e)."""
 
-    items: LossName  # bpr: -log sigmoid(own - other) | softmax: over all labels | pointwise: own and other by themselves
+    items: (
+        LossName  # bpr: -log sigmoid(own - other) | softmax: over all labels | pointwise: own and other by themselves
+    )
     classes: LossName
     at_most: AtLeast1  # so many labels are told as classes
     l2: NotNegative  # x half the squares of all labels' rows, at every step
@@ -122,7 +124,9 @@ class LabelLearner:
         batches: Literal["rows", "users"],
         stopping: Stopping,
     ) -> None:
-        """`readout`: how a trunk sums up a history. `batches` of labels in any order, or of users with all of theirs."""
+        """`readout`: how a trunk sums up a history. `batches` of labels in any order, or of users with all of
+        theirs.
+        """
         self.readout = readout
         self.loss = loss
         self.learning_rates = list(learning_rates)
@@ -209,7 +213,7 @@ class LossOf:
     l2: float
 
     def __call__(self, net: LabelNet, features: Tensor, label: Tensor, others: Tensor) -> Tensor:
-        """The mean over these labels; `others`: labels to compare each with, [B, C], unless it is a soft-max.  # -> []"""
+        """The mean over these labels; `others` are compared with each, unless it is a soft-max.  # [B, C] -> []"""
         if self.name == "softmax":
             return F.cross_entropy(net.scores(features, self.pool), torch.searchsorted(self.pool, label))
         scores = net.scores(features, torch.cat([label.unsqueeze(1), others], 1))
@@ -220,7 +224,7 @@ class LossOf:
         return loss
 
     def drawn(self, label: Tensor, generator: torch.Generator) -> Tensor:
-        """Another label for each, uniform over all but its own; none where the loss needs none.  # [B] -> [B, 1 or 0]"""
+        """Another label for each, uniform over all but its own, if the loss needs one.  # [B] -> [B, 1 or 0]"""
         if self.name == "softmax":
             return label.new_empty(len(label), 0)
         return _others(label, self.pool, 1, generator)
@@ -247,7 +251,9 @@ class LabelObjective(Objective[tuple[Tensor]]):
 
     def loss(self, batch: tuple[Tensor]) -> Tensor:
         rows = self._data.at(batch[0])
-        loss = self._loss(self.net, features_of(self.net, rows), rows.label, self._loss.drawn(rows.label, self._generator))
+        loss = self._loss(
+            self.net, features_of(self.net, rows), rows.label, self._loss.drawn(rows.label, self._generator)
+        )
         if self._loss.l2:
             loss = loss + self._loss.l2 * self.net.penalty()
         return loss if self._beside is None else loss + self._beside()
@@ -342,7 +348,8 @@ def _pool(asked: Histories, held_out: TestSet | None) -> Tensor:
         return asked.catalogue
     named = [asked.labels, *([] if asked.candidates is None else [asked.candidates.flatten().long()])]
     named += [] if held_out is None else [held_out.labels]
-    return torch.unique(torch.cat(named))
+    labels: Tensor = torch.unique(torch.cat(named))
+    return labels
 
 
 def _set(tuned: nn.ParameterDict, values: Mapping[str, Tensor]) -> None:

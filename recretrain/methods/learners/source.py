@@ -248,5 +248,3 @@ def hidden_items(trunk: DilatedTrunk, items: Tensor, cloze: Cloze, generator: to
     shown = torch.where(how < cloze.masked + cloze.random, other, tokens[row, column])
     tokens[row, column] = torch.where(how < cloze.masked, trunk.tcl, shown)
     return Guess(tokens, (row, column), items[row, column])
-
-
