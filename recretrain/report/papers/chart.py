@@ -1,4 +1,4 @@
-"""A chart of a table whose x is not the period: a setting of the runs, or the length of a support."""
+"""A chart of a table whose x is not the period: a setting of the runs, the length of a support, or a note."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from recretrain.report.runs.cohorts import SAID_ELSEWHERE, WHEREABOUTS
 from recretrain.report.runs.run import Run, key_of, value_of, within
 
 SUPPORT = re.compile(r"(?:(?P<state>.*), )?support (?P<first>\d+)-(?P<last>\d+)$")
+SUPPORT_LENGTH, EPOCH = "support", "epoch"  # an x that is neither a setting nor a note by its name
 SETTINGS = ("method", "backbone", "data", "eval")
 
 Points = Mapping[str, Mapping[str, Mapping[float, list[float]]]]  # panel -> line -> x -> values of the seeds
@@ -22,9 +23,14 @@ class Chart:
     """A panel for each group of the table, a line for each method."""
 
     title: str
-    x: str  # a key of the configuration, such as method.local.steps; or `support`
-    y: str  # a column, such as mae
-    methods: Sequence[str]
+    x: str  # a key of the configuration, such as method.local.steps; `support`; a note, such as tuned_share; or `epoch`
+    y: str  # a column, such as mae; by epoch a note, such as valid_loss
+    methods: Sequence[str]  # rows of the table, where x is a note or the epoch
+
+    @property
+    def of_notes(self) -> bool:
+        """Whether its points are notes (`papers.notes`)."""
+        return "." not in self.x and self.x != SUPPORT_LENGTH
 
     def points(self, runs: Sequence[Run], groups: Sequence[str]) -> Points:
         found: dict[str, dict[str, dict[float, dict[int, float]]]] = {
@@ -46,7 +52,7 @@ class Chart:
 
     def _place(self, run: Run, group: str, groups: Sequence[str]) -> tuple[str, float] | None:
         """Panel and x of a figure of a run, if it has a place."""
-        if self.x != "support":
+        if self.x != SUPPORT_LENGTH:
             return (group, float(value_of(run.config, self.x))) if group in groups else None
         span = SUPPORT.match(group)
         if span is None or span["state"] not in groups:

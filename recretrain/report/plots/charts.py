@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from recretrain.report.papers.card import TableCard
 from recretrain.report.papers.chart import Chart, Points
+from recretrain.report.papers.notes import points_of_notes
 from recretrain.report.plots.files import save
 from recretrain.report.runs.cohorts import Cohort
 
@@ -15,12 +16,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_charts(table: TableCard, found: Sequence[Cohort], into: Path) -> list[Path]:
-    """PNG and SVG files of every chart, for each cohort on the table's data that has a point of it."""
+FAR = 100  # an axis from one value to another so many times as large is logarithmic
+
+
+def draw_charts(table: TableCard, chosen: Sequence[Cohort], found: Sequence[Cohort], into: Path) -> list[Path]:
+    """PNG and SVG files of every chart, for each cohort on the table's data that has a point of it.
+
+    `chosen` are the runs of the table by their names in it, `found` all: a chart by a setting needs the other values.
+    """
     drawn: list[Path] = []
-    for cohort in (cohort for cohort in found if cohort.asked.data in table.scope.data):
-        for name, chart in table.charts.items():
-            points = chart.points(cohort.runs, list(table.layout.groups))
+    groups = list(table.layout.groups)
+    for name, chart in table.charts.items():
+        for cohort in (
+            cohort for cohort in (chosen if chart.of_notes else found) if table.scope.has(cohort.asked.data)
+        ):
+            points = points_of_notes(chart, cohort, groups) if chart.of_notes else chart.points(cohort.runs, groups)
             if any(points.values()):
                 stem = f"{table.name}_{name}_{cohort.asked.data}_{cohort.asked.name}"
                 drawn += save(_figure(chart, points, cohort.asked.synthetic), into, stem)
@@ -31,14 +41,22 @@ def _figure(chart: Chart, points: Points, synthetic: bool) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4 * len(points), 3.6), layout="constrained")
+    every = [line for of_panel in points.values() for line in of_panel]
+    lines = list(dict.fromkeys(every if chart.of_notes else chart.methods))
     for axes, (panel, of_panel) in zip(figure.subplots(1, len(points), squeeze=False)[0], points.items(), strict=True):
-        for place, method in enumerate(chart.methods):
-            values = sorted(of_panel[method].items()) if method in of_panel else []
+        for place, line in enumerate(lines):
+            values = sorted(of_panel[line].items()) if line in of_panel else []
             means = [sum(seeds) / len(seeds) for _, seeds in values]
-            axes.plot([x for x, _ in values], means, marker="o", markersize=3, color=f"C{place}", label=method)
+            axes.plot([x for x, _ in values], means, marker="o", markersize=3, color=f"C{place}", label=line)
         axes.set(title=panel, xlabel=chart.x, ylabel=chart.y)
+        if _far([x for line in of_panel.values() for x in line]):
+            axes.set_xscale("log")
         axes.grid(alpha=0.3)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", fontsize="x-small")
     figure.suptitle(f"{chart.title}{' (synthetic data)' if synthetic else ''}", fontsize="small")
     return figure
+
+
+def _far(values: Sequence[float]) -> bool:
+    return bool(values) and min(values) > 0 and max(values) >= FAR * min(values)

@@ -30,7 +30,7 @@ USUAL = "recall@20"
 def draw(outputs: Path, into: Path, conf_dir: Path | None, request: Request) -> list[Path]:
     """A PNG and an SVG for every set of comparable runs."""
     found = gather(outputs, conf_dir, request)
-    drawn = draw_charts(found.table, cohorts(found.read), into)
+    drawn = draw_charts(found.table, [cohort for cohort, _ in found.cohorts], cohorts(found.read), into)
     for cohort, table in found.cohorts:
         rows = averages.measured(cohort, request.test, request.group)
         metrics = [name for name in _wanted(table, request) if name in set(rows["column"])]
