@@ -56,6 +56,8 @@ class FactorisationMachine(Backbone):
         sizes = [self.inputs * embedding_size, *hidden]
         layers = [*(nn.Linear(size, following) for size, following in pairwise(sizes)), nn.Linear(sizes[-1], 1, False)]
         self.first, self.rest = layers[0], nn.ModuleList(layers[1:])
+        self.item_space: Tensor
+        self.register_buffer("item_space", vocabulary.item_space, persistent=False)
         self.draw(None)
 
     @torch.no_grad()
@@ -107,8 +109,11 @@ class FactorisationMachine(Backbone):
         assert questions.history is not None
         labels = questions.catalogue if questions.candidates is None else questions.candidates
         assert labels is not None
-        features = self.features(questions.history)
-        count = max(1, _NUMBERS // (len(features) * self._widest))
+        return self.in_pieces(self.features(questions.history), labels)
+
+    def in_pieces(self, features: Tensor, labels: Tensor) -> Tensor:
+        """`scores`, some labels at a time where many are asked."""
+        count = max(1, _NUMBERS // (max(1, len(features)) * self._widest))
         return torch.cat([self.scores(features, some) for some in torch.split(labels, count, -1)], 1)
 
     def dropped(self, numbers: Tensor) -> Tensor:
