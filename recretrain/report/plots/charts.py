@@ -27,9 +27,8 @@ def draw_charts(table: TableCard, chosen: Sequence[Cohort], found: Sequence[Coho
     drawn: list[Path] = []
     groups = list(table.layout.groups)
     for name, chart in table.charts.items():
-        for cohort in (
-            cohort for cohort in (chosen if chart.of_notes else found) if table.scope.has(cohort.asked.data)
-        ):
+        known = chosen if chart.of_notes else found
+        for cohort in (cohort for cohort in known if cohort.asked.data in table.scope.data):
             points = points_of_notes(chart, cohort, groups) if chart.of_notes else chart.points(cohort.runs, groups)
             if any(points.values()):
                 stem = f"{table.name}_{name}_{cohort.asked.data}_{cohort.asked.name}"
