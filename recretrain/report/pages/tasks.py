@@ -8,7 +8,7 @@ from recretrain.report.pages.grids import Cell, Grid, Line, best
 from recretrain.report.papers.card import TableCard, Unit
 from recretrain.report.runs import averages
 from recretrain.report.runs.cohorts import Cohort
-from recretrain.report.runs.forgetting import DIFFERENCE, LAST, LEARNT, SECONDS, Story, stories
+from recretrain.report.runs.forgetting import DIFFERENCE, LAST, LEARNT, SECONDS, SOURCE, Story, stories
 from recretrain.report.runs.titles import corner
 
 FIXED = "by construction"
@@ -18,6 +18,7 @@ PRICES = {  # figures of the task's own update
     "tuned_share": ("share of all", "{:.2%}"),
     "task_bytes": ("bytes of the task", "{:,.0f}"),
     SECONDS: ("CPU s of the task", "{:,.1f}"),
+    SOURCE: ("of the source, once", "{:,.1f}"),
 }
 
 

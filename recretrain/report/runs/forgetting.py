@@ -14,13 +14,14 @@ from recretrain.report.runs.reading import tidy, tidy_costs
 
 FIXED = "fixed_answers"  # the note of an update after which all that was learned before is answered as it was
 NOTED = ("tuned", "tuned_share", "task_bytes")  # notes of an update that say what it took
-LEARNT, LAST, DIFFERENCE, SECONDS = "learnt", "last", "difference", "cpu_seconds"
+LEARNT, LAST, DIFFERENCE = "learnt", "last", "difference"
+SECONDS, SOURCE = "cpu_seconds", "source_seconds"  # of the task's update, and of the run's first one
 
 
 class Story(NamedTuple):
     """A task in the runs of one setting."""
 
-    figures: Mapping[str, Average]  # LEARNT, LAST and DIFFERENCE, NOTED and SECONDS, as far as they are known
+    figures: Mapping[str, Average]  # LEARNT, LAST and DIFFERENCE, NOTED, SECONDS and SOURCE, as far as known
     fixed: bool  # no later task changed an answer, nor could
 
 
@@ -59,7 +60,8 @@ def _with_notes(found: pd.DataFrame, notes: pd.DataFrame) -> pd.DataFrame:
 
 def _with_costs(found: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
     keys = ["label", "seed", "task"]
-    return found.join(costs.set_index(keys)[SECONDS], on=keys)
+    source = costs[costs["task"] == 0].set_index(keys[:2])[SECONDS].rename(SOURCE)
+    return found.join(costs.set_index(keys)[SECONDS], on=keys).join(source)
 
 
 def _fixed(found: pd.DataFrame, notes: pd.DataFrame) -> pd.Series[bool]:
@@ -71,7 +73,7 @@ def _fixed(found: pd.DataFrame, notes: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _averages(by_seed: pd.DataFrame) -> dict[str, Average]:
-    known = {name: by_seed[name].dropna() for name in (LEARNT, LAST, DIFFERENCE, *NOTED, SECONDS)}
+    known = {name: by_seed[name].dropna() for name in (LEARNT, LAST, DIFFERENCE, *NOTED, SECONDS, SOURCE)}
     return {
         name: Average(float(values.mean()), float(values.std()) if len(values) > 1 else None, len(values))
         for name, values in known.items()

@@ -45,21 +45,20 @@ def add(
     order: tuple[str, ...] = ("gender", "age", "click"),
     **more: Any,
 ) -> None:
-    """Runs of three downstream tasks, without the source's: task t learns the t-th of the order."""
-    rows = [(task, PERIODS[name], "test", name, METRICS[name], learnt[name], 10) for task, name in enumerate(order)]
-    rows += [(task, PERIODS[name], "test", name, "known_share", 0.75, 10) for task, name in enumerate(order)]
+    """A run of a source and three downstream tasks: task t learns the t-th of the order."""
+    rows: list[tuple[int, int, str, str, str, float, int]] = []
+    for task, name in enumerate(order, start=1):
+        period = PERIODS[name]
+        rows += [(task, period, "test", name, METRICS[name], learnt[name], 10)]
+        rows += [(task, period, "test", name, "known_share", 0.75, 10)]
+        rows += [(task, period, "update", "all", note, value, 0) for note, value in (notes or {}).items()]
     rows += [(task, PERIODS[name], "again", name, METRICS[name], value, 10) for (task, name), value in again.items()]
-    rows += [
-        (task, PERIODS[name], "update", "all", note, value, 0)
-        for task, name in enumerate(order)
-        for note, value in (notes or {}).items()
-    ]
-    figures = {"accuracy": dict.fromkeys(PERIODS.values(), (0.5, 10))}
-    card = {"data": "qq", "schedule": "downstream", "tested": (1, 2, 3), "choosing": (), "asked": LABELS}
-    runs.add(method, figures, more_rows=rows, **{**card, **more})
+    figures = {"accuracy": dict.fromkeys((0, *PERIODS.values()), (0.5, 10))}
+    card = {"data": "qq", "schedule": "downstream", "tested": (1, 2, 3), "choosing": (0,), "asked": LABELS}
+    runs.add(method, figures, more_rows=rows, cpu={0: 3.0, 1: 1.0, 2: 1.0, 3: 1.0}, **{**card, **more})
 
 
-NONE_LOST = {(1, "gender"): 0.8, (2, "gender"): 0.8, (2, "age"): 0.4}
+NONE_LOST = {(2, "gender"): 0.8, (3, "gender"): 0.8, (3, "age"): 0.4}
 LEARNT = {"gender": 0.8, "age": 0.4, "click": 0.2}
 SIZES = {"tuned": 1200, "tuned_share": 0.0268, "task_bytes": 4800}
 
@@ -71,12 +70,12 @@ def lines_of(text: str, task: str) -> dict[str, str]:
 
 
 def test_a_line_has_the_figure_when_learnt_the_same_after_the_last_task_and_its_price(runs, conf) -> None:
-    add(runs, "fine_all_sequential", LEARNT, {(1, "gender"): 0.7, (2, "gender"): 0.55, (2, "age"): 0.3}, SIZES)
+    add(runs, "fine_all_sequential", LEARNT, {(2, "gender"): 0.7, (3, "gender"): 0.55, (3, "age"): 0.3}, SIZES)
 
     text = render(runs.outputs, conf_dir=conf, table="in_a_row")
 
     assert lines_of(text, "gender")["fine_all_sequential"].split()[1:] == (
-        ["1", "0.8000", "0.5500", "-0.2500", "1,200", "2.68%", "4,800", "1.0"]
+        ["1", "0.8000", "0.5500", "-0.2500", "1,200", "2.68%", "4,800", "1.0", "3.0"]
     )
     assert lines_of(text, "age")["fine_all_sequential"].split()[1:5] == ["1", "0.4000", "0.3000", "-0.1000"]
     assert "accuracy when learnt" in text
@@ -93,11 +92,11 @@ def test_what_cannot_change_is_said_to_be_so_by_construction(runs, conf) -> None
 
     assert "by construction" in gender["peterrec"]
     assert "+0.0000" in gender["fine_all"]
-    assert gender["label_frequency"].split() == ["label_frequency", "1", "0.8000", "0.8000", "+0.0000", "1.0"]
+    assert gender["label_frequency"].split() == ["label_frequency", "1", "0.8000", "0.8000", "+0.0000", "1.0", "3.0"]
 
 
 def test_a_promise_that_is_not_kept_is_shown_as_it_is(runs, conf) -> None:
-    add(runs, "peterrec", LEARNT, {**NONE_LOST, (2, "gender"): 0.7}, {"fixed_answers": 1})
+    add(runs, "peterrec", LEARNT, {**NONE_LOST, (3, "gender"): 0.7}, {"fixed_answers": 1})
 
     text = render(runs.outputs, conf_dir=conf, table="in_a_row")
 
@@ -110,28 +109,28 @@ def test_of_the_last_task_nothing_can_be_lost_yet(runs, conf) -> None:
 
     text = render(runs.outputs, conf_dir=conf, table="in_a_row")
 
-    assert lines_of(text, "click")["peterrec"].split() == ["peterrec", "1", "0.2000", "1.0"]
+    assert lines_of(text, "click")["peterrec"].split() == ["peterrec", "1", "0.2000", "1.0", "3.0"]
     assert "hit@5 when learnt" in text
     assert text.count("The last task: nothing was learned after it.") == 1
 
 
 def test_another_order_is_another_line_of_the_same_tables(runs, conf) -> None:
-    add(runs, "fine_all_sequential", LEARNT, {(2, "gender"): 0.7, (2, "age"): 0.3})
+    add(runs, "fine_all_sequential", LEARNT, {(3, "gender"): 0.7, (3, "age"): 0.3})
     turned = {"order": ("click", "age", "gender"), "overrides": ["schedule.order=[click,age,gender]"]}
-    add(runs, "fine_all_sequential", LEARNT, {(2, "click"): 0.1, (2, "age"): 0.2}, **turned)
+    add(runs, "fine_all_sequential", LEARNT, {(3, "click"): 0.1, (3, "age"): 0.2}, **turned)
 
     click = lines_of(render(runs.outputs, conf_dir=conf, table="in_a_row"), "click")
 
     assert click["fine_all_sequential (schedule.order=[click,age,gender])"].split()[2:] == (
-        ["1", "0.2000", "0.1000", "-0.1000", "1.0"]
+        ["1", "0.2000", "0.1000", "-0.1000", "1.0", "3.0"]
     )
-    assert click["fine_all_sequential"].split() == ["fine_all_sequential", "1", "0.2000", "1.0"]
+    assert click["fine_all_sequential"].split() == ["fine_all_sequential", "1", "0.2000", "1.0", "3.0"]
 
 
 def test_seeds_are_averaged_and_the_best_is_marked(runs, conf) -> None:
     for seed, value in enumerate((0.7, 0.9)):
-        add(runs, "fine_all", {**LEARNT, "gender": value}, {(2, "gender"): 0.5}, seed=seed)
-    add(runs, "peterrec", {**LEARNT, "gender": 0.75}, {(2, "gender"): 0.75}, {"fixed_answers": 1})
+        add(runs, "fine_all", {**LEARNT, "gender": value}, {(3, "gender"): 0.5}, seed=seed)
+    add(runs, "peterrec", {**LEARNT, "gender": 0.75}, {(3, "gender"): 0.75}, {"fixed_answers": 1})
 
     gender = lines_of(render(runs.outputs, conf_dir=conf, table="in_a_row"), "gender")
 
@@ -151,7 +150,7 @@ def test_csv_has_the_figures_unrounded(runs, conf) -> None:
 
 
 def test_choosing_and_plain_reports_are_as_ever_and_never_show_what_was_asked_again(runs, conf) -> None:
-    add(runs, "peterrec", LEARNT, {**NONE_LOST, (2, "gender"): 0.123}, {"valid_loss": 9.87, **SIZES})
+    add(runs, "peterrec", LEARNT, {**NONE_LOST, (3, "gender"): 0.123}, {"valid_loss": 9.87, **SIZES})
 
     plain = render(runs.outputs, conf_dir=conf.parent, group="gender")
 
