@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -219,3 +220,20 @@ def test_a_split_that_leaves_nothing_is_refused():
 def test_tasks_have_names_of_their_own(tasks: dict[str, str], message: str):
     with pytest.raises(DataError, match=message):
         Files(source_rows="rows.csv", tasks=tasks, zero="pad")
+
+
+@pytest.mark.skipif(
+    not (Path(os.environ.get("RECRETRAIN_DATA", "none")) / "ttl_cut" / NAMES["source"]).is_file(),
+    reason="RECRETRAIN_DATA holds no ttl_cut",
+)
+def test_the_real_files_hold_as_many_rows_as_are_known(tmp_path: Path):
+    source = load_source(CONF / "data/qq.yaml", source="raw")
+    folder = prepare(source, data_root=Path(os.environ["RECRETRAIN_DATA"]), cache=tmp_path)
+
+    periods = describe(folder)["periods"]
+    assert {period["name"]: (period["rows"] - period["context"], period["new_items"]) for period in periods} == {
+        "source": (545_742, 123_726),
+        "gender": (9_984, 2),
+        "click": (18_048, 7_089),
+        "like": (1_893, 1_053),
+    }

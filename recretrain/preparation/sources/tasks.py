@@ -14,6 +14,9 @@ from recretrain.preparation.sql import Connection, Relation, quoted
 from recretrain.values import AtLeast0, Part, Share
 
 SOURCE = "source"  # the name of the first period and of the space of its items
+LAST_IS_VALID = """CASE WHEN lead(nth) OVER (PARTITION BY "user" ORDER BY nth) IS NULL
+                        AND lag(nth) OVER (PARTITION BY "user" ORDER BY nth) IS NOT NULL
+                   THEN 'valid' ELSE 'train' END"""  # SQL for the part of a row of the source, which is its user's nth
 
 
 @dataclass(frozen=True, kw_only=True)

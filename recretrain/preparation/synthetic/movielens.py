@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -59,8 +60,7 @@ class MovieLensFilms(OpinionPoll):
     def write(self, folder: Path) -> list[Path]:
         rng = np.random.default_rng(self.seed)
         cast = self.cast(rng)
-        users, films = self.pairs(rng)
-        rating = stars(self.opinions(cast.liking(rng), cast.shares, users, films, rng), 3.6, 1.1, 5)
+        users, films, rating = self.rated(cast, rng)
         years = self.years(FIRST_NEW, rng).tolist()
         new = rng.permutation(self.users)[: round(self.new_users * self.users)]
         ratings = zip(users + 1, films + 1, rating, self._times(users, rng), strict=True)
@@ -72,6 +72,11 @@ class MovieLensFilms(OpinionPoll):
             "melu_new_users.txt": (str(user) for user in np.sort(new) + 1),
         }
         return [_write(folder / name, text) for name, text in texts.items()]
+
+    def rated(self, cast: Cast, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
+        """Users, films and stars of all ratings, user after user.  # [ratings] each"""
+        users, films = self.pairs(rng)
+        return users, films, stars(self.opinions(cast.liking(rng), cast.shares, users, films, rng), 3.6, 1.1, 5)
 
     def cast(self, rng: np.random.Generator) -> Cast:
         zips = rng.choice(100_000, max(self.users // 3, 1), replace=False)
@@ -90,6 +95,18 @@ class MovieLensFilms(OpinionPoll):
         """Times of ratings: those of a user, which stand together, follow each other by the minute."""
         came = rng.integers(START, LAST_START, size=self.users)
         return came[users] + 60 * (np.arange(len(users)) - np.searchsorted(users, users))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovieLensViewers(MovieLensFilms):
+    """The same, but users also see rather what they like, so that what they have seen tells who they are."""
+
+    eagerness: ClassVar[float] = 0.6  # by which liking counts in the choice, beside how popular the film is
+
+    def rated(self, cast: Cast, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
+        liking = cast.liking(rng)
+        users, films = self.pairs(rng, self.eagerness * liking)
+        return users, films, stars(self.opinions(liking, cast.shares, users, films, rng), 3.6, 1.1, 5)
 
 
 def _users(cast: Cast) -> Iterable[str]:

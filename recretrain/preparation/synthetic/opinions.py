@@ -38,9 +38,13 @@ class OpinionPoll:
                 "variance; give shares of which the sum is at most 1"
             )
 
-    def pairs(self, rng: np.random.Generator) -> tuple[Ints, Ints]:
-        """Distinct pairs of a user and an item, user after user, those of each in no order.  # [ratings], [ratings]"""
+    def pairs(self, rng: np.random.Generator, liking: Floats | float = 0.0) -> tuple[Ints, Ints]:
+        """Distinct pairs of a user and an item, user after user, those of each in no order.  # [ratings], [ratings]
+
+        Those with a high `liking` ([users, items]) rather than others.
+        """
         liveliness = np.log(popularity(self.users, 0.3, rng))[:, None] + np.log(popularity(self.items, 0.5, rng))
+        liveliness = liveliness + liking
         luck = liveliness + rng.gumbel(size=liveliness.shape)
         if self.ratings > luck.size:
             raise DataError(
