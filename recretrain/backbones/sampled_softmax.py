@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from recretrain.backbones.tables import take
+from recretrain.backbones.products import times
+from recretrain.backbones.tables import TableGradient, gradient_of
 
 
 class Drawn(NamedTuple):
@@ -22,12 +23,51 @@ class Drawn(NamedTuple):
 def sampled_cross_entropy(features: Tensor, table: nn.Parameter, label: Tensor, drawn: Drawn) -> Tensor:
     """Mean of -log soft-max at the label among itself and the drawn items; one that is the label does not count.
 
-    TensorFlow's `sampled_softmax_loss` with distinct draws.  # [N, d], [V, d], [N] -> []
+    TensorFlow's `sampled_softmax_loss` with distinct draws. The gradient of `table` is added to `table.grad`, unless it
+    is frozen.  # [N, d], [V, d], [N] -> []
     """
-    own = (features * take(table, label)).sum(1) - drawn.log_expected_label
-    others = features @ take(table, drawn.items).T - drawn.log_expected
-    others = others.masked_fill(label.unsqueeze(1) == drawn.items, -math.inf)
-    return (torch.logsumexp(torch.cat([own.unsqueeze(1), others], 1), 1) - own).mean()
+    loss: Tensor = _SampledCrossEntropy.apply(features, table, label, drawn)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _SampledCrossEntropy(torch.autograd.Function):
+    """A third of the time of the same by autograd: two products and one pass over the shares, each way."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, table: nn.Parameter, label: Tensor, drawn: Drawn) -> Tensor:
+        rows, own_row = table[drawn.items], table[label]
+        scores = torch.empty(len(features), len(rows) + 1, dtype=features.dtype, device=features.device)
+        torch.sub((features * own_row).sum(1), drawn.log_expected_label, out=scores[:, 0])
+        torch.sub(times(features, rows), drawn.log_expected, out=scores[:, 1:])
+        hit, column = _hits(label, drawn.items)
+        scores[hit, column + 1] = -math.inf
+        share = torch.softmax(scores, 1)
+        ctx.table, ctx.label, ctx.drawn = table, label, drawn
+        ctx.save_for_backward(features, share, rows, own_row)
+        log_sum = scores.amax(1) - share.amax(1).log()  # of the share itself there may be nothing left
+        return (log_sum - scores[:, 0]).mean()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        features, share, rows, own_row = ctx.saved_tensors
+        weight = gradient / len(features)
+        own, others = (share[:, :1] - 1) * weight, share[:, 1:] * weight
+        if ctx.needs_input_grad[1]:
+            into = gradient_of(ctx.table)
+            for index, found in ((ctx.label, features * own), (ctx.drawn.items, others.T @ features)):
+                if isinstance(into, TableGradient):
+                    into.add_rows(index, found)
+                else:
+                    into.index_add_(0, index, found)
+        return own * own_row + others @ rows, None, None, None
+
+
+def _hits(label: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
+    """Where a label is among the drawn items: its row, and the column of the item.  # [N], [S] -> [hits] each"""
+    order = torch.argsort(drawn)
+    place = order[torch.searchsorted(drawn, label, sorter=order).clamp(max=len(drawn) - 1)]
+    hit = torch.nonzero(drawn[place] == label).squeeze(1)
+    return hit, place[hit]
 
 
 class LogUniform:
@@ -40,7 +80,7 @@ class LogUniform:
         """`items`: [K] the ids to draw from, the most frequent first; ids are below `n_items`."""
         self._items = items
         rank = torch.arange(len(items), dtype=torch.float64, device=items.device)
-        self._chance = torch.log((rank + 2) / (rank + 1)) / math.log(len(items) + 1)
+        self.chance = torch.log((rank + 2) / (rank + 1)) / math.log(len(items) + 1)
         self._rank = torch.zeros(n_items, dtype=torch.int64, device=items.device)
         self._rank[items] = torch.arange(len(items), device=items.device)
 
@@ -50,7 +90,7 @@ class LogUniform:
             nothing = torch.zeros(len(self._items), device=label.device)
             return Drawn(self._items, nothing, torch.zeros(len(label), device=label.device))
         ranks, tries = self._distinct(count, generator)
-        log_expected = expected(self._chance, tries).log().float()
+        log_expected = expected(self.chance, tries).log().float()
         return Drawn(self._items[ranks], log_expected[ranks], log_expected[self._rank[label]])
 
     def _distinct(self, count: int, generator: torch.Generator) -> tuple[Tensor, int]:
