@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recretrain.report.papers.card import TableCard
-from recretrain.report.papers.chart import Chart, Points
+from recretrain.report.papers.chart import EPOCH, Chart, Points
 from recretrain.report.papers.notes import points_of_notes
 from recretrain.report.plots.files import save
 from recretrain.report.runs.cohorts import Cohort
@@ -48,6 +48,8 @@ def _figure(chart: Chart, points: Points, synthetic: bool) -> Figure:
             means = [sum(seeds) / len(seeds) for _, seeds in values]
             axes.plot([x for x, _ in values], means, marker="o", markersize=3, color=f"C{place}", label=line)
         axes.set(title=panel, xlabel=chart.x, ylabel=chart.y)
+        if chart.x == EPOCH:
+            axes.locator_params(axis="x", integer=True)
         if _far([x for line in of_panel.values() for x in line]):
             axes.set_xscale("log")
         axes.grid(alpha=0.3)

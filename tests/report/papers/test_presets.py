@@ -79,3 +79,19 @@ def test_aders_preset_for_diginetica_says_only_that_the_data_must_be_there() -> 
     plain, _ = compose(["method=ader", "data=diginetica", "data.source=raw"])
 
     assert digest(preset) == digest(plain)
+
+
+def test_peterrecs_rows_have_commands_and_no_variant_stands_in_the_main_table(conf_dir: Path) -> None:
+    made: dict[str, list[str | None]] = {}
+    for name in ("peterrec_table", "peterrec_patches", "peterrec_downstream"):
+        table = loading.load(conf_dir, name)
+        jobs = [compose(job) for sweep in sweeps(name, ["data=qq"], "0") for job in expand(sweep)]
+        made[name] = [table.row(choices["method"], as_dict(config)) for config, choices in jobs]
+        assert set(made[name]) == set(table.rows)
+
+    assert all(len(set(made[name])) == len(made[name]) for name in ("peterrec_table", "peterrec_patches"))
+    assert sorted(made["peterrec_downstream"]) == sorted(2 * list(set(made["peterrec_downstream"])))  # two orders
+    table = loading.load(conf_dir, "peterrec_table")
+    for changed in ("method.patches.insertion=parallel", "schedule.order=[like,click,gender]"):
+        config, _ = compose(["experiment=peterrec_ttl", changed])
+        assert table.row("peterrec", as_dict(config)) is None
