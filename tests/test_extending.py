@@ -46,6 +46,11 @@ def commands(text: str) -> list[str]:
     return [line for block in blocks(text, "sh") for line in block.splitlines()]
 
 
+def before(section: str) -> list[str]:
+    """The commands that make a section's data."""
+    return [line for line in commands(SECTIONS[section]) if not line.startswith("recretrain ")]
+
+
 def runs(text: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in commands(text) if line.startswith("recretrain ")]
 
@@ -63,7 +68,8 @@ def written(folder: Path) -> Path:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page's folder, with its data."""
     folder = written(tmp_path_factory.mktemp("mine"))
-    for line in ["python clicks.py", *commands(SECTIONS["A source of data"])[:-1]]:
+    made = [line for section in ("A source of data", "A downstream task on own tables") for line in before(section)]
+    for line in ["python clicks.py", *made]:
         subprocess.run(line.replace("python", sys.executable), shell=True, check=True, cwd=folder)
     return folder
 

@@ -237,3 +237,16 @@ def test_the_real_files_hold_as_many_rows_as_are_known(tmp_path: Path):
         "click": (18_048, 7_089),
         "like": (1_893, 1_053),
     }
+
+
+@pytest.mark.skipif(
+    not (Path(os.environ.get("RECRETRAIN_DATA", "none")) / "coldrec_sample").is_dir(),
+    reason="RECRETRAIN_DATA holds no coldrec_sample",
+)
+def test_the_published_sample_is_read(tmp_path: Path):
+    source = load_source(CONF / "data/coldrec_sample.yaml", source="raw")
+    folder = prepare(source, data_root=Path(os.environ["RECRETRAIN_DATA"]), cache=tmp_path)
+
+    rows, clicks = describe(folder)["periods"]
+    assert (rows["new_users"], rows["new_items"]) == (30, 173)  # with 0, the 174 of the released vocabulary
+    assert (clicks["rows"], clicks["context"], clicks["new_users"]) == (47, 0, 0)

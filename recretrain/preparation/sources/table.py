@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import duckdb
 
@@ -16,6 +16,7 @@ from recretrain.preparation.sources.events import EventSource
 from recretrain.preparation.sql import Connection, Relation, name_of, quoted
 from recretrain.values import NotEmpty
 
+TimeUnit: TypeAlias = Literal["s", "ms", "us", "iso"]
 SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
 SEPARATORS = ",\t;|"
 SECONDS = {
@@ -38,7 +39,7 @@ class Columns:
     timestamp: Given
     rating: str | None
     session: str | None
-    time_unit: Literal["s", "ms", "us", "iso"]  # of the timestamps
+    time_unit: TimeUnit  # of the timestamps
 
     def named(self) -> dict[str, str]:
         """Each role that a column of the file has, and the column's name."""
@@ -71,7 +72,7 @@ class Table(EventSource):
         return sorted(f for f in place.glob("*") if f.name.endswith(SUFFIXES))
 
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
-        table = self._scan(connection, files)
+        table = scan(connection, files)
         named = self.columns.named()
         absent = [f"{name!r} (data.columns.{role})" for role, name in named.items() if name not in table.columns]
         if absent:
@@ -83,9 +84,9 @@ class Table(EventSource):
 
     def place_of(self, files: Sequence[Path], row: int) -> str:
         for file in files:
-            rows = int(self._scan(duckdb.connect(), [file]).count("*").fetchall()[0][0])
+            rows = int(scan(duckdb.connect(), [file]).count("*").fetchall()[0][0])
             if row < rows:
-                return f"{file}, row {row + 1}" if _is_parquet(file) else f"{file}, line {row + 2}"
+                return place_in(file, row)
             row -= rows
         raise IndexError(row)
 
@@ -95,22 +96,39 @@ class Table(EventSource):
         return "mend or remove it"
 
     def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
-        for file in files:
-            if not _is_parquet(file):
-                _check_fields(file)
+        check_fields(files)
         return super().explain(files, error)
-
-    def _scan(self, connection: Connection, files: Sequence[Path]) -> Relation:
-        if not all(_is_parquet(f) for f in files):
-            return _scan_text(connection, files)
-        return connection.sql(f"SELECT * FROM read_parquet([{', '.join(map(quoted, files))}])")
 
     def _expression(self, role: str, column: str) -> str:
         if role == "timestamp":
-            return f"{_finite(SECONDS[self.columns.time_unit].format(column))} AS time"
+            return f"{seconds(column, self.columns.time_unit)} AS time"
         if role == "rating":
             return f"{_finite(f'TRY_CAST({column} AS FLOAT)')} AS rating"
         return f'{column} AS "{role}"'
+
+
+def scan(connection: Connection, files: Sequence[Path]) -> Relation:
+    """All columns of these files, which are one table."""
+    if not all(_is_parquet(f) for f in files):
+        return _scan_text(connection, files)
+    return connection.sql(f"SELECT * FROM read_parquet([{', '.join(map(quoted, files))}])")
+
+
+def seconds(column: str, unit: TimeUnit) -> str:
+    """SQL for the unix seconds that a column holds; NULL where it is no time."""
+    return _finite(SECONDS[unit].format(column))
+
+
+def place_in(file: Path, row: int) -> str:
+    """Where a row of a file, counted from 0, stands."""
+    return f"{file}, row {row + 1}" if _is_parquet(file) else f"{file}, line {row + 2}"
+
+
+def check_fields(files: Sequence[Path]) -> None:
+    """Raise a DataError for the first line that cannot be read."""
+    for file in files:
+        if not _is_parquet(file):
+            _check_fields(file)
 
 
 def _finite(number: str) -> str:
