@@ -69,7 +69,9 @@ def _load(conf_dir: Path | None, name: str) -> TableCard:
 
 
 def _all(conf_dir: Path | None) -> list[TableCard]:
-    return [loading.load(conf_dir, name) for name in loading.names(conf_dir)] if conf_dir else []
+    """The tables that runs may be shown by unasked: what is left of a task is another question than its figures."""
+    tables = [loading.load(conf_dir, name) for name in loading.names(conf_dir)] if conf_dir else []
+    return [table for table in tables if not table.layout.forgetting]
 
 
 def _fitting(cohort: Cohort, known: Sequence[TableCard]) -> TableCard:

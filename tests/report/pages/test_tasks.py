@@ -177,3 +177,20 @@ def test_forgetting_needs_the_tasks(conf) -> None:
 
     with pytest.raises(ReportError, match="forgetting needs groups"):
         loading.parse("t", content)
+
+
+def test_figures_of_tests_are_shown_unless_what_is_left_of_them_is_asked_for(runs, conf) -> None:
+    add(runs, "peterrec", LEARNT, NONE_LOST)
+
+    assert "when learnt" not in render(runs.outputs, conf_dir=conf)
+    assert "when learnt" in render(runs.outputs, conf_dir=conf, table="in_a_row")
+
+
+def test_a_plain_run_of_peterrec_keeps_its_name(runs, conf_dir) -> None:
+    patches = {"insertion": "serial", "inner_skip": True, "reduction": 8, "activation": "relu"}
+    settings = {
+        f"patches.{key}": value for key, value in (patches | {"tune_second_norm": True, "zero_init": False}).items()
+    }
+    add(runs, "peterrec", LEARNT, NONE_LOST, settings=settings)
+
+    assert "peterrec  " in render(runs.outputs, conf_dir=conf_dir)
