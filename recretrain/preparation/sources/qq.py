@@ -140,7 +140,8 @@ class QQ(Source):
         for period, name in enumerate(names[1:], start=1):
             lost = f'SELECT count(*) FROM lines_{period} WHERE "user" NOT IN (SELECT "user" FROM lines_0)'
             found[f"histories of {name} that the source lacks"] = _one(connection, lost)
-        log.info("%s: %s", self.name, "; ".join(f"{count} {what}" for what, count in found.items() if count))
+        told = [f"{count} {what}" for what, count in found.items() if count]
+        log.info("%s: %s", self.name, "; ".join(told) or "every history is in the source, once")
 
 
 def _read(connection: Connection, file: Path, period: int) -> None:
