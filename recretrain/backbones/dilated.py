@@ -49,8 +49,8 @@ class BlockPatches(Protocol):
 class DilatedTrunk(SequenceBackbone):
     """Blocks of two dilated convolutions each (peterrec.md, c).
 
-    `item` has a row for each item, then one for [TCL], which is [MASK] too, and one for items without a row of their
-    own (`known`). Padding has none: it is zero in every layer, so a vector does not depend on how much of it there is.
+    `item` has a row for each item of the first space, the source, then one for [TCL], which is [MASK] too, and one for
+    items without a row of their own (`known`). Padding has none: it is zero in every layer, so a vector does not depend on how much of it there is.
     `output` is the table of the pre-training soft-max; its last column is the items' bias.
     """
 
@@ -76,10 +76,11 @@ class DilatedTrunk(SequenceBackbone):
         self.longest = longest
         self.dropout = dropout
         self.relu_output = relu_output
-        self.item = nn.Parameter(torch.empty(vocabulary.n_items + 2, embedding_size))
+        source = int(vocabulary.items_of(0).max()) + 1  # items are numbered as they appear, so its own come first
+        self.item = nn.Parameter(torch.empty(source + 2, embedding_size))
         self.output = nn.Parameter(torch.empty(vocabulary.n_items, embedding_size + 1))
         self.blocks = nn.ModuleList(Block(embedding_size, dilation, self.causal) for dilation in dilations)
-        self.register_buffer("known", torch.ones(vocabulary.n_items, dtype=torch.bool))
+        self.register_buffer("known", torch.zeros(vocabulary.n_items, dtype=torch.bool))
         self.register_buffer("item_space", vocabulary.item_space.clone(), persistent=False)
         self._views: dict[tuple[int, torch.device], list[View]] = {}
         self.draw(None)
@@ -97,7 +98,7 @@ class DilatedTrunk(SequenceBackbone):
             block.draw(generator)
         self.output[:, :-1].normal_(0.0, _OUTPUT_STD, generator=generator)
         self.output[:, -1] = _OUTPUT_BIAS
-        self.known.fill_(True)
+        self.known[: self.tcl] = True
 
     @property
     def tcl(self) -> int:
@@ -107,7 +108,7 @@ class DilatedTrunk(SequenceBackbone):
     def tokens(self, history: Tensor) -> Tensor:
         """Rows of `item` for ids; padding stays PAD.  # [...] -> [...]"""
         known = self.known[history.clamp(min=0)]
-        return torch.where(history < 0, PAD, torch.where(known, history, len(self.item) - 1))
+        return torch.where(history < 0, PAD, torch.where(known, history, self.tcl + 1))
 
     def states(self, tokens: Tensor, patches: nn.ModuleList | None = None, *, last: bool = False) -> Tensor:
         """The last layer's states, 0 at padding. `last`: those of the last position alone, for which a causal trunk

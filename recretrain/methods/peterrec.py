@@ -118,9 +118,8 @@ class PeterRec(TaskByTask[DilatedTrunk]):
     def whole(self, net: LabelNet) -> int:
         """Embeddings of the source, convolutions, norms and labels: FineAll of the paper (peterrec.md, d)."""
         assert isinstance(net, PatchedTrunk)
-        rows = int((self.item_space == 0).sum()) * self.backbone.width
         blocks = sum(weight.numel() for weight in self.backbone.blocks.parameters())
-        return rows + blocks + net.head.numel()
+        return self.backbone.item.numel() + blocks + net.head.numel()
 
     def about(self, test: TestSet) -> Mapping[str, float]:
         """The share of the given items that the trunk has a row for."""

@@ -90,5 +90,3 @@ def test_labels_of_the_batch_are_corrected_by_their_share() -> None:
 
     scores = features @ table[items].T - share.log()[items]
     torch.testing.assert_close(loss, nn.functional.cross_entropy(scores, torch.searchsorted(items, label)))
-
-

@@ -47,8 +47,9 @@ def trunk(kind: type[DilatedTrunk], *, relu_output: bool = False, tokens: int = 
 
     `tokens`: number of items of the vocabulary, those of the labels' space among them.
     """
+    space = (torch.arange(tokens) >= ITEMS).long()
     made = kind(
-        vocabulary=Vocabulary.of(n_users=1, n_items=tokens),
+        vocabulary=Vocabulary.of(n_users=1, n_items=tokens, spaces=("source", "labels"), item_space=space),
         embedding_size=SIZE,
         dilations=array("dilations").tolist(),
         longest=11,
