@@ -50,8 +50,8 @@ class DilatedTrunk(SequenceBackbone):
     """Blocks of two dilated convolutions each (peterrec.md, c).
 
     `item` has a row for each item of the first space, the source, then one for [TCL], which is [MASK] too, and one for
-    items without a row of their own (`known`). Padding has none: it is zero in every layer, so a vector does not depend on how much of it there is.
-    `output` is the table of the pre-training soft-max; its last column is the items' bias.
+    items without a row of their own (`known`). Padding has none: it is zero in every layer, so a vector does not depend
+    on how much of it there is. `output` is the table of the pre-training soft-max; its last column is the items' bias.
     """
 
     causal: ClassVar[bool]

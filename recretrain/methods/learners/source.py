@@ -150,7 +150,8 @@ class SourceLearner(Learner[DilatedTrunk]):
         self.adam.renew()
 
     def prepare(self, backbone: DilatedTrunk, rows: Interactions, fit: Fit) -> tuple[Windows, SoftmaxLoss]:
-        """Tell the trunk which items it knows; the windows to learn from, and the loss of their guesses."""
+        """Tell the trunk which source items it knows; the windows to learn from, and the loss of their guesses."""
+        rows = rows.rows(backbone.item_space.cpu()[rows.item] == 0)
         counts = torch.bincount(rows.item, minlength=len(backbone.known)).to(fit.device)
         backbone.known.copy_(counts >= self.min_count)
         known = counts * backbone.known
