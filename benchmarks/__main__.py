@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from benchmarks import episodes, memory, sessions, speed
+from benchmarks import episodes, memory, peterrec, sessions, speed
 from benchmarks.history import History
 from benchmarks.measure import Line, table
 
@@ -29,6 +29,7 @@ def _all(history: History, folder: Path) -> Iterator[Line]:
     yield from speed.lines()
     yield from sessions.lines()
     yield from episodes.lines()
+    yield from peterrec.lines()
     yield from history.lines()
     yield from memory.lines(folder)
 

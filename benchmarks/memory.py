@@ -1,6 +1,7 @@
-"""Peak memory of preparing a million reviews, of answering a period and of ADER, each in a process of its own.
+"""Peak memory of preparing, answering, ADER, MeLU and pre-training for PeterRec, each in a process of its own.
 
-`python -m benchmarks.memory generate|prepare|evaluate|cycles|melu FOLDER` is such a process; it prints megabytes.
+`python -m benchmarks.memory generate|prepare|evaluate|cycles|melu|pretrain FOLDER` is such a process; it prints
+megabytes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ def lines(folder: Path) -> Iterator[Line]:
     yield _at_most(f"{what}, candidates on disk", _process("evaluate", folder), 500)
     yield _at_most("an epoch of MeLU and its answers: peak MB", _process("melu", folder), 1000)
     yield _at_most("two cycles of ADER, 43105 items, 30000 exemplars: peak MB", _process("cycles", folder), 2000)
+    yield _at_most("pre-training PeterRec's trunk, 645000 items: peak MB", _process("pretrain", folder), 2000)
 
 
 def _at_most(what: str, megabytes: float, asked: float) -> Line:
@@ -86,6 +88,13 @@ def melu(folder: Path) -> float:
     return peak_mb()
 
 
+def pretrain(folder: Path) -> float:
+    from benchmarks import peterrec
+
+    peterrec.pretrain()
+    return peak_mb()
+
+
 def _process(part: str, folder: Path) -> float:
     command = [sys.executable, "-m", "benchmarks.memory", part, str(folder)]
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
@@ -101,5 +110,6 @@ def peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    parts = {"generate": generate, "prepare": prepare, "evaluate": evaluate, "cycles": cycles, "melu": melu}
+    named = (generate, prepare, evaluate, cycles, melu, pretrain)
+    parts = {part.__name__: part for part in named}
     print(parts[sys.argv[1]](Path(sys.argv[2])))

@@ -12,11 +12,16 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from recretrain.backbones.content import ContentNet, Layers, decide
+from recretrain.backbones.dilated import DilatedTrunk
 from recretrain.backbones.mf import MF
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.data.interactions import Interactions
-from recretrain.data.kinds import Rankings
+from recretrain.data.kinds import Histories, Rankings
+from recretrain.methods.learners.labels import LabelNet
 from recretrain.methods.learners.log_loss import log_loss
+from recretrain.methods.learners.source import SoftmaxLoss
+
+Features = Callable[[Tensor], Tensor]  # of histories: [B, T] -> [B, f]
 
 
 class Rejection:
@@ -157,6 +162,31 @@ def rank_by_sorting(model: SequenceBackbone, history: Tensor, label: Tensor) -> 
         scores = model.output @ model.encode(row.unsqueeze(0))[0]
         ranks.append(int((torch.argsort(scores, descending=True) == wanted).nonzero()))
     return ranks
+
+
+class WholeSoftmax(SoftmaxLoss):
+    """All scores of all items at once."""
+
+    def __call__(self, features: Tensor, trunk: DilatedTrunk, label: Tensor, generator: torch.Generator) -> Tensor:
+        return nn.functional.cross_entropy(features @ trunk.output.T, label)
+
+
+@torch.no_grad()
+def rank_labels(net: LabelNet, features: Features, test: Histories, rows: int) -> list[tuple[int, int]]:
+    """Row by row: ranks among the candidates and among all labels; the label stands last, and so loses ties."""
+    assert test.candidates is not None
+    assert test.catalogue is not None
+    ranks = []
+    for history, candidates, label in zip(test.history[:rows], test.candidates, test.labels, strict=False):
+        vector = features(history.unsqueeze(0).long())
+        others = test.catalogue[test.catalogue != label]
+        ranks.append((_last(net, vector, candidates.long(), label), _last(net, vector, others, label)))
+    return ranks
+
+
+def _last(net: LabelNet, vector: Tensor, others: Tensor, label: Tensor) -> int:
+    scores = net.scores(vector, torch.cat([others, label.view(1)]))[0]
+    return int((torch.argsort(scores, descending=True, stable=True) == len(others)).nonzero())
 
 
 class MetaTraining:

@@ -15,7 +15,7 @@ from recretrain.backbones.bags import distinct
 from recretrain.backbones.item_scores import ItemScores
 from recretrain.data.kinds import Histories, Questions
 from recretrain.data.schedule import Task
-from recretrain.methods.base import Fit
+from recretrain.methods.base import Fit, Note
 from recretrain.methods.label_frequency import LabelFrequency
 from recretrain.values import AtLeast1, NotEmpty, Positive
 
@@ -57,9 +57,11 @@ class BagOfItems(LabelFrequency):
         self.longest = longest
         self.iterations = iterations
         self.models: dict[int, Model] = {}  # by space
+        self._last: Model | None = None  # of the newest task
 
     def update(self, task: Task, fit: Fit) -> None:
         super().update(task, fit)
+        self._last = None
         given = torch.unique(task.period.train.item)
         if len(given) < 2:
             return
@@ -73,7 +75,7 @@ class BagOfItems(LabelFrequency):
         assert valid is None or isinstance(valid, Histories)
         if bool((rows.history >= 0).any()):
             model = self._fitted(rows, valid, labels.cpu())
-            self.models[space] = {name: value.to(fit.device) for name, value in model.items()}
+            self._last = self.models[space] = {name: value.to(fit.device) for name, value in model.items()}
 
     def score(self, questions: Questions) -> Tensor:
         item = questions.catalogue if questions.candidates is None else questions.candidates
@@ -90,6 +92,13 @@ class BagOfItems(LabelFrequency):
 
     def trained_parameters(self) -> int:
         return sum(model["weight"].numel() + model["bias"].numel() for model in self.models.values())
+
+    def notes(self) -> Sequence[Note]:
+        """What the last task has fitted; nothing, where it is answered by frequency."""
+        weights = [] if self._last is None else [self._last["weight"], self._last["bias"]]
+        size = sum(weight.numel() for weight in weights)
+        sizes = (Note("tuned", 0, size), Note("task_bytes", 0, size * 8)) if weights else ()
+        return (*super().notes(), *sizes)
 
     def _fitted(self, rows: Histories, valid: Histories | None, labels: Tensor) -> Model:
         """The model of the strength that foresees the validation rows best, on the CPU."""

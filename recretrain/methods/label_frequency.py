@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 
 from recretrain.backbones.item_scores import ItemScores
 from recretrain.data.schedule import Task
-from recretrain.methods.base import Fit, RetrainMethod
+from recretrain.methods.base import Fit, Note, RetrainMethod
 
 
 class LabelFrequency(RetrainMethod[ItemScores]):
@@ -27,3 +28,7 @@ class LabelFrequency(RetrainMethod[ItemScores]):
         given = task.period.train.item.to(fit.device)
         self.count += torch.bincount(given, minlength=len(self.count))
         self.backbone.scores.copy_(self.count.double().log1p())
+
+    def notes(self) -> Sequence[Note]:
+        """No later task changes what is answered for an earlier one."""
+        return (Note("fixed_answers", 0, 1.0),)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from recretrain.backbones.item_scores import ItemScores
 from recretrain.data.kinds import Questions
 from recretrain.data.schedule import Task
-from recretrain.methods.base import Fit, RetrainMethod
+from recretrain.methods.base import Fit, Note, RetrainMethod
 
 _STEP, _FIRST, _SECOND = -0x61C8864680B583EB, -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15  # as signed numbers of 64 bits
 
@@ -34,6 +36,10 @@ class Random(RetrainMethod[ItemScores]):
         assert item is not None
         user = mixed(questions.user * _STEP + self.key).unsqueeze(1)
         return _shifted(mixed(user + item * _STEP), 11).double() * 0.5**53
+
+    def notes(self) -> Sequence[Note]:
+        """No later task changes what is answered for an earlier one."""
+        return (Note("fixed_answers", 0, 1.0),)
 
 
 def mixed(number: Tensor) -> Tensor:

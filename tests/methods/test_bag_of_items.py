@@ -92,7 +92,13 @@ def test_scores_are_the_log_probabilities_of_the_strength_that_validation_choose
     expected = fitted[int(np.argmin(losses))].predict_log_proba(bag(test.history))
     assert max(losses) > min(losses) + 0.01
     assert score(learner, test).numpy() == pytest.approx(expected, abs=2e-3)
-    assert learner.trained_parameters() == len(labels) * (SOURCE + 1)
+    size = len(labels) * (SOURCE + 1)
+    assert learner.trained_parameters() == size
+    assert [(note.name, note.value) for note in learner.notes()] == [
+        ("fixed_answers", 1),
+        ("tuned", size),
+        ("task_bytes", 8 * size),
+    ]
 
 
 def test_without_validation_the_first_strength_is_taken():
@@ -155,4 +161,5 @@ def test_too_many_labels_or_a_single_one_are_answered_by_their_frequency(caplog)
     counted = torch.bincount(train.labels - SOURCE - 2, minlength=3).double().log1p()
     assert score(many, train)[0].tolist() == counted.tolist()
     assert score(single, train)[0].tolist() == pytest.approx([0.0, np.log(81), 0.0])
+    assert [note.name for note in many.notes()] == ["fixed_answers"]
     assert caplog.messages == ["1: 3 labels, more than method.classes=2; they are answered by their frequency"]
