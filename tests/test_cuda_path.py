@@ -15,6 +15,7 @@ from torch.utils._device import _device_constructors
 
 from recretrain.backbones.ader_sasrec import AderSASRec
 from recretrain.backbones.caser import Caser
+from recretrain.backbones.factorisation import DeepFM, NeuFM
 from recretrain.backbones.gru4rec import GRU4Rec
 from recretrain.backbones.mf import MF
 from recretrain.backbones.sasrec import SASRec
@@ -147,6 +148,17 @@ def test_a_sequence_backbone_scores_candidates_where_it_is(name, elsewhere, monk
 
     assert scores.device == OTHER
     assert scores.shape == (5, 9)
+
+
+@pytest.mark.parametrize("kind", [NeuFM, DeepFM])
+def test_a_factorisation_machine_steps_on_the_device(kind, elsewhere):
+    model = kind(**SIZES, hidden=[8], init_std=0.1).train()
+    history, own = torch.zeros(5, 6, dtype=torch.long), torch.zeros(5, 3, dtype=torch.long)
+
+    loss = model.label_scores(history, own).sum() + model.label_scores(history, torch.zeros(4, dtype=torch.long)).sum()
+    loss.backward()
+
+    assert {parameter.grad.device for parameter in model.parameters()} == {OTHER}
 
 
 class EveryNewTensorIsPlaced(TorchFunctionMode):
