@@ -33,7 +33,8 @@ def test_the_commands_of_a_table_compose_to_runs_it_has_a_row_for(name: str, con
         assert table.row(choices["method"], as_dict(config)) is not None
         assert table.scope.has(choices["data"])
         assert config.data.source == "raw"
-        assert {"data": choices["data"], "schedule": choices["schedule"]}.items() >= table.scope.only.items()
+        facts = {key: choices[key] for key in ("data", "schedule", "eval")}
+        assert facts.items() >= table.scope.only.items()
 
 
 def test_adressa_has_the_settings_its_authors_give_for_it() -> None:
