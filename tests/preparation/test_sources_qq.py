@@ -86,6 +86,14 @@ def test_zero_is_an_item_like_any_other_where_it_is_asked_for(tmp_path: Path):
     assert stream.n_items == opened(tmp_path, place).n_items + 1
 
 
+def test_labels_of_few_rows_are_left_out_where_it_is_asked_for(tmp_path: Path):
+    place = written(tmp_path / "raw", click=["5,8,9,7,,4,6", "0,0,5,7,,4", "7,7,5,8,,6,8"])
+
+    stream = opened(tmp_path, place, files={"least_label_rows": 2})
+
+    assert sorted(keyed(stream, 2)) == [(0, 4), (1, 4), (1, 6), (3, 6)]  # 8 is there once
+
+
 def test_equal_histories_are_one_user_and_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
 
@@ -219,7 +227,7 @@ def test_a_split_that_leaves_nothing_is_refused():
 )
 def test_tasks_have_names_of_their_own(tasks: dict[str, str], message: str):
     with pytest.raises(DataError, match=message):
-        Files(source_rows="rows.csv", tasks=tasks, zero="pad")
+        Files(source_rows="rows.csv", tasks=tasks, zero="pad", least_label_rows=1)
 
 
 @pytest.mark.skipif(

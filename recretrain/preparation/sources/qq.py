@@ -16,7 +16,7 @@ from recretrain.preparation.sources import lines
 from recretrain.preparation.sources.base import Source
 from recretrain.preparation.sources.tasks import SOURCE, Split, check_names, with_tasks
 from recretrain.preparation.sql import Connection, Relation, quoted
-from recretrain.values import NotEmpty
+from recretrain.values import AtLeast1, NotEmpty
 
 IDS = r"\d{1,18}(,\d{1,18})*"
 HISTORY, LABELLED = IDS, f"{IDS},,{IDS}"  # a line of the source, a line of a task
@@ -31,6 +31,7 @@ class Files:
     source_rows: Annotated[str, NotEmpty()]  # the file of histories
     tasks: Mapping[str, str]  # name of a task -> its file; those whose file is not there are left out
     zero: Literal["pad", "item"]  # what the id 0 is: of the released code, an item like any other
+    least_label_rows: AtLeast1  # labels that fewer rows of their task have are left out, before the split; 1: none
 
     def __post_init__(self) -> None:
         check_names("data.files.tasks", self.tasks)
@@ -115,7 +116,15 @@ class QQ(Source):
         )
 
     def _labels(self, connection: Connection, period: int) -> Relation:
-        return connection.sql(f"""SELECT "user", unnest({self._items("labels")}) AS item FROM lines_{period}""")
+        least = self.files.least_label_rows
+        return connection.sql(
+            f"""SELECT "user", item
+                FROM (
+                    SELECT "user", nth, unnest(kept) AS item, generate_subscripts(kept, 1) AS place
+                    FROM (SELECT "user", nth, {self._items("labels")} AS kept FROM lines_{period})
+                )
+                QUALIFY count(*) OVER (PARTITION BY item) >= {int(least)} ORDER BY nth, place"""
+        )
 
     def _items(self, ids: str) -> str:
         return f"[id for id in {ids} if id <> 0]" if self.files.zero == "pad" else ids
