@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
+GROUPS = ("method", "backbone", "schedule", "eval", "data", "experiment")  # whose options have keys of their own
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The end of one job of a sweep; written by its process, read by the one that started the sweep."""
@@ -37,7 +40,8 @@ def launch(arguments: Sequence[str]) -> None:
     import hydra
 
     register_schema()
-    with _argv(["recretrain run", *options_first(arguments)]), _errors_reach_us(), explained():
+    words = choices_first(options_first(arguments))
+    with _argv(["recretrain run", *words]), _errors_reach_us(), explained():
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
 
 
@@ -50,6 +54,35 @@ def options_first(arguments: Sequence[str]) -> list[str]:
     if unknown := get_args_parser().parse_known_args(others)[1]:
         raise ConfigError(f"there is no option {unknown[0]}; `recretrain run --help` lists options, groups and keys")
     return [*others, *overrides]
+
+
+def choices_first(arguments: Sequence[str]) -> list[str]:
+    """Leave keys of a group to the jobs of a sweep over its options, which have other keys than its default has.
+
+    Hydra composes a sweep once without what is swept: `-m method=gru4rec,caser backbone.longest=20` would be told that
+    the default method's backbone has no such key. A choice of one value is a part of the sweep.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    if not {"-m", "--multirun"} & set(arguments):
+        return list(arguments)
+    words = [word for word in arguments if word[:1] not in "-~"]
+    with explained():
+        parsed = dict(zip(words, OverridesParser.create().parse_overrides(words), strict=True))
+    if not any(found.is_sweep_override() and found.key_or_group in GROUPS for found in parsed.values()):
+        return list(arguments)
+    return [_as_choice(word) if word in parsed and _is_key(parsed[word]) else word for word in arguments]
+
+
+def _is_key(override: Any) -> bool:
+    """Whether an override sets one value below a group."""
+    group, _, key = override.key_or_group.partition(".")
+    return bool(group in GROUPS and key and not override.is_sweep_override() and not override.is_add())
+
+
+def _as_choice(word: str) -> str:
+    key, _, value = word.partition("=")
+    return f"{key}=choice({value})"
 
 
 def job(config: DictConfig) -> None:

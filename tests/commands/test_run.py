@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recretrain.commands.run import jobs_at_once, options_first
+from recretrain.commands.run import choices_first, jobs_at_once, options_first
 
 TINY = [
     "data=yelp",
@@ -47,6 +47,27 @@ def test_a_sweep_ends_with_one_table(recretrain: Any, engine: list[Any]) -> None
         ("fine_tune", 0),
         ("fine_tune", 1),
     ]
+
+
+def test_a_sweep_over_methods_may_set_keys_that_the_default_method_has_not(recretrain: Any, engine: list[Any]) -> None:
+    words = ["method=peterrec,fine_all", "backbone.longest=20", "method.learner.learning_rates=[0.1,0.2]"]
+
+    result = recretrain("run", "-m", *words, "schedule.order=[b,a]", "data=qq", "hydra.launcher.n_jobs=1")
+
+    assert result.code == 0
+    assert [(a.choices["method"], a.config.backbone.longest) for a in engine] == [("peterrec", 20), ("fine_all", 20)]
+    assert [list(a.config.method.learner.learning_rates) for a in engine] == [[0.1, 0.2]] * 2
+    assert engine[0].overrides[:2] == ["method=peterrec", "backbone.longest=20"]
+
+
+def test_only_a_sweep_over_options_leaves_keys_to_its_jobs() -> None:
+    plain = ["method=sml", "method.loops=3"]
+
+    assert choices_first(plain) == plain
+    assert choices_first(["-m", *plain, "seed=0,1"]) == ["-m", *plain, "seed=0,1"]
+    assert choices_first(["-m", "method=sml,spmf", "method.x=3", "+method.y=1", "paths.outputs=o"]) == [
+        "-m", "method=sml,spmf", "method.x=choice(3)", "+method.y=1", "paths.outputs=o",
+    ]  # fmt: skip
 
 
 def test_a_sweep_goes_on_after_a_failure_and_lists_it(recretrain: Any, engine: list[Any]) -> None:
