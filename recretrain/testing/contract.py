@@ -110,6 +110,8 @@ def case(name: str, *overrides: str) -> Case:
             _shrink(config[group], values, given, group)
         if choices["eval"].startswith("episodes"):
             _shrink(config.method, {"batch_size": 8}, given, "method")
+        if "stopping" in (config.method.get("learner") or {}):  # many steps an epoch, as each epoch costs a fit
+            _shrink(config.method.learner, {"batch_size": 16, "items": "softmax"}, given, "method.learner")
         if choices["schedule"] == "next_period":
             quick = {"start": 2, "first_test": 4, "choosing": 1, "warm_up": "start"}
             _shrink(config.schedule, quick, given, "schedule")
