@@ -99,7 +99,7 @@ class FactorisationMachine(Backbone):
 
     @abstractmethod
     def interactions(self, total: Tensor, pairs: Tensor, label: Tensor) -> Tensor:
-        """What comes of the vectors: the sum and the pairs of a history, and the label's.
+        """Combine the sum and the pairs of a history with the vectors of labels.
 
         # [B, d], [B, d], [B, n, d] or [1, n, d] -> [B, n]
         """
@@ -107,9 +107,7 @@ class FactorisationMachine(Backbone):
     @torch.no_grad()
     def score(self, questions: Questions) -> Tensor:
         assert questions.history is not None
-        labels = questions.catalogue if questions.candidates is None else questions.candidates
-        assert labels is not None
-        return self.in_pieces(self.features(questions.history), labels)
+        return self.in_pieces(self.features(questions.history), questions.offered)
 
     def in_pieces(self, features: Tensor, labels: Tensor) -> Tensor:
         """`scores`, some labels at a time where many are asked."""
@@ -121,7 +119,7 @@ class FactorisationMachine(Backbone):
         return F.dropout(numbers, self.dropout, self.training)
 
     def through(self, hidden: Tensor) -> Tensor:
-        """What the layers after the first make of its result, ReLU before each.  # [B, n, h] -> [B, n]"""
+        """Pass the first layer's result through the others, ReLU before each.  # [B, n, h] -> [B, n]"""
         for layer in self.rest:
             hidden = layer(self.dropped(torch.relu(hidden)))
         return hidden.squeeze(2)

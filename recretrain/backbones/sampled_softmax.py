@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from recretrain.backbones.products import times
-from recretrain.backbones.tables import TableGradient, gradient_of
+from recretrain.backbones.tables import add_to_gradient
 
 
 class Drawn(NamedTuple):
@@ -53,12 +53,8 @@ class _SampledCrossEntropy(torch.autograd.Function):
         weight = gradient / len(features)
         own, others = (share[:, :1] - 1) * weight, share[:, 1:] * weight
         if ctx.needs_input_grad[1]:
-            into = gradient_of(ctx.table)
-            for index, found in ((ctx.label, features * own), (ctx.drawn.items, others.T @ features)):
-                if isinstance(into, TableGradient):
-                    into.add_rows(index, found)
-                else:
-                    into.index_add_(0, index, found)
+            add_to_gradient(ctx.table, ctx.label, features * own)
+            add_to_gradient(ctx.table, ctx.drawn.items, others.T @ features)
         return own * own_row + others @ rows, None, None, None
 
 

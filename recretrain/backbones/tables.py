@@ -40,11 +40,7 @@ class _Take(torch.autograd.Function):
         (index,) = ctx.saved_tensors
         index = index.reshape(-1)
         rows = gradient.reshape(len(index), ctx.table.shape[1])
-        into = gradient_of(ctx.table)
-        if isinstance(into, TableGradient):
-            into.add_rows(index, rows)
-        else:  # autograd's own, which `zero_grad` drops
-            into.index_add_(0, index, rows)
+        add_to_gradient(ctx.table, index, rows)
         return None, None
 
 
@@ -89,6 +85,15 @@ def gradient_of(table: nn.Parameter) -> Tensor:
     if table.grad is None:
         table.grad = TableGradient.of_zeros(table)
     return table.grad
+
+
+def add_to_gradient(table: nn.Parameter, index: Tensor, rows: Tensor) -> None:
+    """Add `rows` to the gradient of the table's rows `index`, which may repeat.  # [N], [N, d]"""
+    into = gradient_of(table)
+    if isinstance(into, TableGradient):
+        into.add_rows(index, rows)
+    else:  # autograd's own, which `zero_grad` drops
+        into.index_add_(0, index, rows)
 
 
 class DenseAdam(Adam):

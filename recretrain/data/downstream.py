@@ -67,7 +67,7 @@ class Downstream:
 
 
 def _source_rows(stream: Stream, period: int, part: str | None) -> Interactions:
-    """What was had in the source before `part` of the period, in order."""
+    """The rows of the source before `part` of the period, in order."""
     source = stream.space(0)
     if stream.space(period) == source:
         return had_before(stream, period, part)

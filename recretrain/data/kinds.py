@@ -43,6 +43,13 @@ class Questions:
     support: Support | None = None  # [B, S]
     period: int = -1  # the questions are about it
 
+    @property
+    def offered(self) -> Tensor:
+        """The items to be scored: each question's candidates, or the catalogue of all.  # [B, C] or [I]"""
+        offered = self.catalogue if self.candidates is None else self.candidates
+        assert offered is not None
+        return offered
+
 
 @dataclass(frozen=True, kw_only=True)
 class TestSet:

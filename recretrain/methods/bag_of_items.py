@@ -78,8 +78,7 @@ class BagOfItems(LabelFrequency):
             self._last = self.models[space] = {name: value.to(fit.device) for name, value in model.items()}
 
     def score(self, questions: Questions) -> Tensor:
-        item = questions.catalogue if questions.candidates is None else questions.candidates
-        assert item is not None
+        item = questions.offered
         assert questions.history is not None
         scores = self.backbone.score(questions)
         space = self.backbone.space[item]
@@ -94,7 +93,7 @@ class BagOfItems(LabelFrequency):
         return sum(model["weight"].numel() + model["bias"].numel() for model in self.models.values())
 
     def notes(self) -> Sequence[Note]:
-        """What the last task has fitted; nothing, where it is answered by frequency."""
+        """Sizes of what the last task has fitted; none where it is answered by frequency."""
         weights = [] if self._last is None else [self._last["weight"], self._last["bias"]]
         size = sum(weight.numel() for weight in weights)
         sizes = (Note("tuned", 0, size), Note("task_bytes", 0, size * 8)) if weights else ()

@@ -32,10 +32,8 @@ class Random(RetrainMethod[ItemScores]):
             self.key = torch.randint(2**62, (), generator=fit.generator, device=fit.device)
 
     def score(self, questions: Questions) -> Tensor:
-        item = questions.catalogue if questions.candidates is None else questions.candidates
-        assert item is not None
         user = mixed(questions.user * _STEP + self.key).unsqueeze(1)
-        return _shifted(mixed(user + item * _STEP), 11).double() * 0.5**53
+        return _shifted(mixed(user + questions.offered * _STEP), 11).double() * 0.5**53
 
     def notes(self) -> Sequence[Note]:
         """No later task changes what is answered for an earlier one."""

@@ -87,8 +87,7 @@ class TaskByTask(RetrainMethod[B], ABC):
 
     @torch.no_grad()
     def score(self, questions: Questions) -> Tensor:
-        labels = questions.catalogue if questions.candidates is None else questions.candidates
-        assert labels is not None
+        labels = questions.offered
         space = str(int(self.item_space[labels.flatten()[0]]))
         if space not in self.tasks:
             return self.backbone.score(questions)

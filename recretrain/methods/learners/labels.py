@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from recretrain.backbones.dilated import Readout
 from recretrain.backbones.tables import TensorFlowAdam
 from recretrain.data.batches import Columns, permutation
 from recretrain.data.kinds import Histories, TestSet
@@ -117,7 +118,7 @@ class LabelLearner:
     def __init__(
         self,
         *,
-        readout: Literal["tcl", "mean", "last"],
+        readout: Readout,
         loss: LabelLoss,
         learning_rates: Annotated[Sequence[Positive], NotEmpty()],
         batch_size: AtLeast1,
@@ -188,7 +189,7 @@ class LabelLearner:
         return Columns([index], batch_size=self.batch_size, generator=generator)
 
     def _parts(self, period: Period, fit: Fit) -> tuple[Labelled, Labelled, Tensor]:
-        """What is learned, what is held out, and the labels to choose from.  # ..., [I] ids"""
+        """Divide the labels into those to learn and those held out, beside all to choose from.  # ..., [I] ids"""
         asked, held_out = period.questions, period.valid
         assert isinstance(asked, Histories)
         if not len(asked):
