@@ -1,10 +1,9 @@
-"""Code that serves a GPU, as far as a machine without one can show it.
+"""Code that serves a GPU, as far as a machine without one can show it; tests/gpu shows the rest.
 
 Tensors of another device without storage (`meta`) refuse to mix with the CPU's, so a tensor left behind is found. Fake
 tensors that claim to be on `cuda` would be nearer the thing, but a torch built without CUDA refuses to index them.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,17 +21,14 @@ from recretrain.backbones.sasrec import SASRec
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy, distillation
 from recretrain.backbones.tables import DenseAdam
-from recretrain.configuration.compose import conf_dir
 from recretrain.data.kinds import Questions
 from recretrain.data.vocabulary import Vocabulary
-from recretrain.engine.build import method_of
 from recretrain.engine.fitter import Fitter
 from recretrain.engine.machine import device_named
-from recretrain.engine.seeds import seed_task
 from recretrain.methods.learners.log_loss import LogLoss
 from recretrain.methods.parts.transfer import Transfer
 from recretrain.methods.sml import FreshObjective, TransferObjective, copy_tables
-from recretrain.testing.contract import CPU, case
+from recretrain.testing.contract import CPU
 
 OTHER = torch.device("meta")
 
@@ -227,23 +223,3 @@ def test_lightning_takes_the_gpu_that_the_engine_names(one_gpu: list[torch.devic
 def used_once(used: list[torch.device]) -> torch.device:
     (device,) = used
     return device
-
-
-METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("name", METHODS)
-def test_a_method_learns_and_answers_on_a_gpu(name, tmp_path):
-    """Every method of conf/ learns and answers there, from a device that the engine itself names."""
-    cuda = device_named("cuda")
-    made = case(name)
-    stream = made.stream(tmp_path / "s")
-    method = method_of(made.settings, stream, 0, cuda)
-    for task in made.tasks(stream):
-        method.update(task, Fitter(cuda, seed_task(0, task.index, cuda), "32-true"))
-        for test in task.tests().values():
-            answer = made.evaluator.answer(method, task.index, "test", test, cuda)
-            assert all(math.isfinite(row.value) for row in answer.rows)
-    assert method.backbone.device == cuda

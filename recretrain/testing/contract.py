@@ -162,12 +162,12 @@ def learn(method: RetrainMethod[Any], task: Task) -> None:
     method.update(task, Fitter(CPU, seed_task(0, task.index, CPU), "32-true"))
 
 
-def through_a_file(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The state as a run that was stopped gets it back."""
+def through_a_file(state: Mapping[str, Any], device: torch.device | None = None) -> dict[str, Any]:
+    """The state as a run that was stopped gets it back, there or on another device."""
     file = io.BytesIO()
     torch.save(dict(state), file)
     file.seek(0)
-    loaded: dict[str, Any] = torch.load(file, weights_only=True)
+    loaded: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
     return loaded
 
 
