@@ -22,6 +22,7 @@ from recretrain.preparation.sources.base import Deletion, Source
 from recretrain.preparation.sql import Connection, quoted
 
 PARTS = ("train", "valid", "test", "context")  # of a period; a period file holds the place in this list
+TEXTS = 100_000  # whose words are in memory at a time
 CONTEXT = PARTS.index("context")  # rows that are given as history, neither learned nor asked
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ def build(source: Source, files: Sequence[Path], folder: Path, card: dict[str, A
         own = source.brings_periods(files)
         _order(connection, own)
         slices = _given(connection, source, files) if own else _cut(connection, source.needed_cut)
+        if not own:
+            _context_first(connection, slices)
         counts += _delete_later(connection, source, slices, counts[-1])
         spaces = _number(connection, source, files, slices)
         columns, periods = _write_periods(connection, slices, aside)
@@ -72,9 +75,11 @@ def _filter(connection: Connection, source: Source, files: Sequence[Path]) -> li
     for deletion in source.before_check(files):
         counts.append(_delete(connection, source, deletion, counts[-1]))
     _check_complete(connection, source, files)
-    _check_parts(connection, source, files)
     for deletion in source.after_check(files):
         counts.append(_delete(connection, source, deletion, counts[-1]))
+    for deletion in source.after_filters(connection):
+        counts.append(_delete(connection, source, deletion, counts[-1]))
+    _check_parts(connection, source, files)
     if not counts[-1]["rows"]:
         steps = ", ".join(f"{c['step']} left {c['rows']}" for c in counts)
         raise DataError(f"{source.name}: no interactions left ({steps}); loosen data.filters")
@@ -142,8 +147,12 @@ def _check_repeats(connection: Connection, source: Source, files: Sequence[Path]
 
 
 def _order(connection: Connection, by_period: bool) -> None:
-    """Make `stream`: rows by time (or by the source's own period), ties as in the raw files, numbered from 0."""
-    order = "period, row" if by_period else "time, row"
+    """Make `stream`: rows by time (or by the source's own period), ties as in the raw files, numbered from 0.
+
+    What is given in a period comes before what is learned or asked.
+    """
+    given = "part <> 'context', " if "part" in connection.table("interactions").columns else ""
+    order = f"period, {given}row" if by_period else "time, row"
     connection.execute(
         f"""CREATE TABLE stream AS
             SELECT *, row_number() OVER (ORDER BY {order}) - 1 AS position FROM interactions ORDER BY position"""
@@ -179,6 +188,18 @@ def _cut(connection: Connection, cut: Cut) -> list[Slice]:
     return slices_of(cut, _Timeline(connection, rows, first, last))
 
 
+def _context_first(connection: Connection, slices: Sequence[Slice]) -> None:
+    """Put what is given before what is learned or asked, in the slices of a cut too."""
+    if "part" not in connection.table("stream").columns:
+        return
+    slice_ = " + ".join(f"(position >= {cut.stop})::INTEGER" for cut in slices)
+    order = f"{slice_}, part <> 'context', position"
+    connection.execute(
+        f"""CREATE OR REPLACE TABLE stream AS
+            SELECT * REPLACE (row_number() OVER (ORDER BY {order}) - 1 AS position) FROM stream ORDER BY position"""
+    )
+
+
 def _given(connection: Connection, source: Source, files: Sequence[Path]) -> list[Slice]:
     query = "SELECT period, min(position), max(position) + 1 FROM stream GROUP BY period ORDER BY period"
     given = connection.sql(query).fetchall()
@@ -203,7 +224,7 @@ def _number(
     for kind, size in zip(("user", "item"), sizes or (None, None), strict=True):
         connection.execute(_own_ids(kind, size, len(slices)) if size is not None else _ids_by_appearance(kind))
     present = connection.table("stream").columns
-    spaces = _number_spaces(connection) if "space" in present else []
+    spaces = _number_spaces(connection, source.spaces) if "space" in present else []
     if "session" in present:
         connection.execute(_ids_by_appearance("session"))
     casts = {
@@ -241,11 +262,12 @@ def _own_ids(kind: str, size: int, periods: int) -> str:
         ORDER BY id"""
 
 
-def _number_spaces(connection: Connection) -> list[str]:
-    """Split the keys of `items` into raw id and space; returns the spaces in order of first appearance."""
+def _number_spaces(connection: Connection, first: Sequence[str]) -> list[str]:
+    """Split the keys of `items` into raw id and space; returns the spaces, `first` before others as they appear."""
+    order = f"coalesce(list_position({list(first)}::VARCHAR[], key.space), {len(first) + 1}), min(id)"
     connection.execute(
-        """CREATE TABLE spaces AS
-           SELECT row_number() OVER (ORDER BY min(id)) - 1 AS index, key.space AS name FROM items GROUP BY key.space"""
+        f"""CREATE TABLE spaces AS
+            SELECT row_number() OVER (ORDER BY {order}) - 1 AS index, key.space AS name FROM items GROUP BY key.space"""
     )
     connection.execute(
         """CREATE OR REPLACE TABLE items AS
@@ -279,6 +301,8 @@ def _space_of(connection: Connection, period: Slice, inside: str, has_parts: boo
     """The one space of a period's rows other than context."""
     asked = f"{inside} AND part <> {CONTEXT}" if has_parts else inside
     found = [space for (space,) in connection.sql(f"SELECT DISTINCT space {asked} ORDER BY space").fetchall()]
+    if not found:
+        raise DataError(f"period {period.name} has no rows beside its context; cut more coarsely (data.cut)")
     if len(found) != 1:
         names = ", ".join(name for (name,) in connection.sql("SELECT name FROM spaces ORDER BY index").fetchall())
         raise DataError(
@@ -291,28 +315,42 @@ def _space_of(connection: Connection, period: Slice, inside: str, has_parts: boo
 def _write_tokens(connection: Connection, source: Source, slices: Sequence[Slice], folder: Path) -> dict[str, int]:
     """Write the words of texts row by row with the period files; no file where the source has no texts.
 
-    Return the card's `tokens`, one more than the highest number of a word.
+    Return the card's `tokens`: the number of the source's words, or one more than the highest number of a word.
     """
     tokens = source.tokens(connection)
     if tokens is None:
         return {}
     tokens.create("tokens")
-    size = 0
-    for index, cut in enumerate(slices):
-        query = f"""SELECT tokens FROM tokens WHERE position >= {cut.start} AND position < {cut.stop}
-                    ORDER BY position"""
-        texts = connection.sql(query).to_arrow_table().column("tokens").combine_chunks()
-        if len(texts) != cut.stop - cut.start or texts.null_count:
-            raise ValueError(f"{type(source).__name__}.tokens lacks some of the {cut.stop - cut.start} rows of {index}")
-        values = texts.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
-        size = max(size, int(values.max(initial=-1)) + 1)
-        lengths = pc.list_value_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
-        np.savez(
-            folder / f"tokens_{index:03d}.npz",
-            offsets=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]),
-            values=values,
-        )
-    return {"tokens": size}
+    highest = [_write_texts(connection, index, cut, folder) for index, cut in enumerate(slices)]
+    if not connection.sql("SELECT 1 FROM duckdb_tables() WHERE table_name = 'words'").fetchall():
+        return {"tokens": max(highest) + 1}
+    file = quoted(folder / "words.parquet")
+    query = f"COPY (SELECT id::BIGINT AS id, word FROM words ORDER BY id) TO {file} (FORMAT parquet)"
+    return {"tokens": int(connection.execute(query).fetchall()[0][0])}
+
+
+def _write_texts(connection: Connection, index: int, cut: Slice, folder: Path) -> int:
+    """Write the words of one period's texts, block by block; return the highest number, -1 where there is none."""
+    query = f"""SELECT tokens FROM tokens WHERE position >= {cut.start} AND position < {cut.stop} ORDER BY position"""
+    lengths, highest = [np.zeros(1, dtype=np.int64)], -1
+    aside = folder / f"tokens_{index:03d}.values"
+    with aside.open("wb") as out:
+        for block in connection.sql(query).to_arrow_reader(TEXTS):
+            texts = block.column("tokens")
+            if texts.null_count:
+                break
+            values = texts.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
+            highest = max(highest, int(values.max(initial=-1)))
+            lengths.append(pc.list_value_length(texts).to_numpy(zero_copy_only=False).astype(np.int64))
+            values.tofile(out)
+    offsets = np.concatenate(lengths).cumsum()
+    if len(offsets) != cut.stop - cut.start + 1:
+        raise ValueError(f"the source's tokens lack some of the {cut.stop - cut.start} rows of period {index}")
+    some = offsets[-1] > 0  # an empty file cannot be mapped
+    values = np.memmap(aside, np.int32, "r") if some else np.zeros(0, np.int32)
+    np.savez(folder / f"tokens_{index:03d}.npz", offsets=offsets, values=values)
+    aside.unlink()
+    return highest
 
 
 def _write_vocabulary(connection: Connection, kind: str, folder: Path) -> int:

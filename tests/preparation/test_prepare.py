@@ -346,7 +346,7 @@ def test_every_data_set_chooses_its_cut_or_brings_its_periods(name: str):
     source = load_source(CONF / f"data/{name}.yaml", path="x")
 
     assert instantiate(config.data.cut) == source.cut
-    own_tests = config.schedule.get("learned") is not None or config.schedule._target_.endswith(".Downstream")
+    own_tests = config.schedule._target_.endswith((".OwnTests", ".Downstream"))
     assert (source.cut is None) == (name.startswith("sml_") or own_tests)
 
 

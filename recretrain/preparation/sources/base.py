@@ -91,6 +91,19 @@ class Source(ABC):
     def after_check(self, files: Sequence[Path]) -> list[Deletion]:
         return []
 
+    def after_filters(self, connection: Connection) -> list[Deletion]:
+        """Set what depends on the rows that are left, such as `part`; return the deletions that follow from it.
+
+        Table `interactions` holds these rows: row (in the raw files) and the columns of `rows`. It may be replaced by
+        one with more columns.
+        """
+        return []
+
+    @property
+    def spaces(self) -> Sequence[str]:
+        """Names of spaces that come first, in this order; others follow as they appear."""
+        return ()
+
     def brings_periods(self, files: Sequence[Path]) -> bool:
         """Whether the rows have a column `period`, so that no cut is made."""
         return False
@@ -125,7 +138,8 @@ class Source(ABC):
         """Columns position and tokens (a list of whole numbers) of every row of `stream`; None if it has no texts.
 
         Table `stream` holds the rows that are left: position (counted from 0 in order), row (in the raw files) and the
-        columns of `rows`. A source that numbers words by the texts that are left does so here.
+        columns of `rows`. A source that numbers words by the texts that are left does so here, and may leave them in a
+        table `words` (id, word).
         """
         stream = connection.table("stream")
         return stream.project("position, tokens") if "tokens" in stream.columns else None

@@ -1,0 +1,115 @@
+"""Amazon's reviews of 2014 or 2018: a JSON object a line, with a text, a rating and a time."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import duckdb
+
+from recretrain.errors import DataError
+from recretrain.preparation.sources import lines
+from recretrain.preparation.sources.base import Deletion
+from recretrain.preparation.sources.domains import Domains, TwoDomains
+from recretrain.preparation.sources.json_events import read_json
+from recretrain.preparation.sql import Connection, Relation, quoted
+from recretrain.preparation.texts import Texts
+
+FIELDS = ("reviewerID", "asin", "overall", "unixReviewTime", "reviewText")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewedDomains(Domains):
+    """Domains whose rows have texts; a row without one is left out."""
+
+    texts: Texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoReviewedDomains(TwoDomains):
+    """Rows with texts in the two domains."""
+
+    domains: ReviewedDomains
+
+    @abstractmethod
+    def reviews(self, connection: Connection, files: Sequence[Path]) -> None:
+        """Make the table `reviews`: the columns of `rows`, and text; in file order."""
+
+    def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
+        self.reviews(connection, files)
+        connection.execute("CREATE VIEW texts AS SELECT rowid AS row, text FROM reviews")
+        columns = [f'"{column}"' for column in connection.table("reviews").columns if column != "text"]
+        return connection.sql(f"SELECT {', '.join(columns)} FROM reviews")
+
+    def before_check(self, files: Sequence[Path]) -> list[Deletion]:
+        return [Deletion("no text", "row IN (SELECT row FROM texts WHERE coalesce(text, '') = '')")]
+
+    def tokens(self, connection: Connection) -> Relation | None:
+        return self.domains.texts.number(connection)
+
+    def write_facts(self, connection: Connection, files: Sequence[Path], folder: Path) -> None:
+        self.domains.texts.write_vectors(connection, folder)
+
+    def options(self, files: Sequence[Path]) -> dict[str, Any]:
+        return super().options(files) | self.domains.texts.identity()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoFiles(ReviewedDomains):
+    """A file for each domain."""
+
+    source_file: str
+    target_file: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.source_file == self.target_file:
+            raise DataError(
+                f"data.domains.source_file and target_file are both {self.source_file}; one file is cut in two domains "
+                "by data=amazon_clustered"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmazonPair(TwoReviewedDomains):
+    """Two files of reviews."""
+
+    domains: TwoFiles
+
+    layout: ClassVar[str] = "two files of reviews, .json or .json.gz,"
+
+    def files_in(self, place: Path) -> list[Path]:
+        files = [place / name for name in (self.domains.source_file, self.domains.target_file)]
+        found = [file for file in files if file.is_file()]
+        if len(found) == 1:
+            (lost,) = set(files) - set(found)
+            raise DataError(
+                f"{lost} is missing beside {found[0].name}; get it, or set data.domains.source_file and target_file"
+            )
+        return found
+
+    def reviews(self, connection: Connection, files: Sequence[Path]) -> None:
+        read_reviews(connection, dict(zip(self.domains.names, files, strict=True)))
+
+    def place_of(self, files: Sequence[Path], row: int) -> str:
+        return lines.place_of(files, row)
+
+    def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
+        lines.check_json(files)
+        return super().explain(files, error)
+
+
+def read_reviews(connection: Connection, files: Mapping[str, Path]) -> None:
+    """Make the table `reviews` of files, each of the space that is its key."""
+    for index, (space, file) in enumerate(files.items()):
+        read = read_json(connection, [file], FIELDS).project(
+            f"""reviewerID AS "user", asin AS item, TRY_CAST(overall AS FLOAT) AS rating,
+                TRY_CAST(unixReviewTime AS DOUBLE) AS time, {quoted(space)} AS space, reviewText AS text"""
+        )
+        if index:
+            read.insert_into("reviews")
+        else:
+            read.create("reviews")
