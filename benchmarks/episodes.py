@@ -18,7 +18,7 @@ from recretrain.data.fields import Field, Fields
 from recretrain.data.interactions import Interactions
 from recretrain.data.kinds import Support, SupportedRatings
 from recretrain.data.schedule import Task
-from recretrain.data.stream import Past, Period
+from recretrain.data.stream import Past, Period, Rows
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
 from recretrain.evaluation.ratings import predictions
@@ -96,7 +96,7 @@ def melu(steps: int, *, epochs: int) -> MeLU:
     )
 
 
-class Warm:
+class Warm(Rows):
     """Reads the users of the warm state, all of them as questions."""
 
     def interactions(self) -> Interactions:

@@ -19,9 +19,11 @@ from recretrain.backbones.patches import PatchStyle
 from recretrain.backbones.tables import DenseAdam, TensorFlowAdam
 from recretrain.data.interactions import Interactions
 from recretrain.data.kinds import Histories, Questions
+from recretrain.data.stream import Period, Rows
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
 from recretrain.evaluation.downstream import scored
+from recretrain.methods.learners.base import Lesson
 from recretrain.methods.learners.labels import Labelled, LabelObjective, LossOf, UserBatches, with_features
 from recretrain.methods.learners.source import Cloze, SampledSoftmax, Softmax, SoftmaxLoss, SourceLearner, SourceLoss
 from recretrain.methods.peterrec import PatchedTrunk
@@ -202,9 +204,6 @@ class Pretraining:
 
 def pretrain() -> None:
     """An epoch of a source of the paper's number of items."""
-    from recretrain.data.stream import Period
-    from recretrain.methods.learners.base import Lesson
-
     vocabulary = Vocabulary.of(n_users=SOURCE_USERS, n_items=SOURCE_ITEMS)
     source = Period(0, "source", Source())
     learner(SampledSoftmax(negatives=512)).fit(
@@ -212,7 +211,7 @@ def pretrain() -> None:
     )
 
 
-class Source:
+class Source(Rows):
     """Rows of users with fifty items each."""
 
     def interactions(self) -> Interactions:

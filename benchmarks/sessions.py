@@ -20,7 +20,7 @@ from recretrain.data.interactions import Interactions
 from recretrain.data.kinds import Histories, TestSet
 from recretrain.data.prefixes import Prefixes, prefixes_of
 from recretrain.data.schedule import Task
-from recretrain.data.stream import Past, Period
+from recretrain.data.stream import Past, Period, Rows
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
 from recretrain.evaluation.rankings import half_ranks
@@ -164,7 +164,7 @@ def week(index: int) -> Period:
     return Period(index, str(index), Week(index))
 
 
-class Week:
+class Week(Rows):
     """Reads the clicks of a week, of which nothing is asked."""
 
     def __init__(self, index: int) -> None:

@@ -1,19 +1,24 @@
-"""A document is all that a user wrote, or that was written about an item, as tokens: a field that grows with time."""
+"""Texts are read row by row; a document is all that a user wrote, or that was written about an item, as tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from recretrain.data.fields import Field, Fields
-from recretrain.data.interactions import PAD, Interactions, Ragged
+from recretrain.data.interactions import PAD, Interactions, Ragged, concatenate
 from recretrain.errors import DataError
 
-DOCUMENT = "document"  # the name of the field
+
+class Texts(NamedTuple):
+    """Rows with the words of each one's text."""
+
+    rows: Interactions
+    tokens: Ragged  # numbers of words, one row of them for each of `rows`
 
 
 def read_tokens(folder: Path, period: int) -> Ragged:
@@ -25,27 +30,24 @@ def read_tokens(folder: Path, period: int) -> Ragged:
         return Ragged(torch.from_numpy(stored["offsets"]).long(), torch.from_numpy(stored["values"]).long())
 
 
-def documents(
-    texts: Sequence[tuple[Interactions, Ragged]], sizes: tuple[int, int], vocabulary: int, longest: int
-) -> Fields:
-    """One field of tokens for users and one for items, both [n, <= longest], from texts in order of time.
+def first_tokens(tokens: Ragged, owner: Tensor, n: int, longest: int) -> Tensor:
+    """The first `longest` tokens of each of `n` owners, text after text, PAD after the last.  # [N] -> [n, <= longest]
 
-    `sizes`: numbers of users and of items; `vocabulary`: tokens are 0..vocabulary-1.
+    `owner`: of each text, [N]; texts are in order of time.
     """
-    tokens = torch.cat([text.values for _, text in texts])
-    length = torch.cat([torch.diff(text.offsets) for _, text in texts])
-    whose = [torch.cat([getattr(rows, kind) for rows, _ in texts]) for kind in ("user", "item")]
-    owners = [torch.repeat_interleave(ids, length) for ids in whose]
-    user, item = (_first(tokens, owner, n, longest) for owner, n in zip(owners, sizes, strict=True))
-    return Fields(user=[Field(DOCUMENT, vocabulary, True, user)], item=[Field(DOCUMENT, vocabulary, True, item)])
-
-
-def _first(tokens: Tensor, owner: Tensor, n: int, longest: int) -> Tensor:
-    """The first tokens of each owner, PAD after the last.  # [M], [M] -> [n, <= longest]"""
-    order = torch.argsort(owner, stable=True)
-    count = torch.bincount(owner, minlength=n)
+    of_token = torch.repeat_interleave(owner, torch.diff(tokens.offsets))
+    order = torch.argsort(of_token, stable=True)
+    count = torch.bincount(of_token, minlength=n)
     start = count.cumsum(0) - count
-    place = torch.arange(max(1, min(longest, int(count.max()))))
+    place = torch.arange(max(1, min(longest, int(count.max()))), device=owner.device)
     inside = place < count.unsqueeze(1)
     at = (start.unsqueeze(1) + place).clamp(max=max(0, len(order) - 1))
-    return torch.where(inside, tokens[order[at]], PAD) if len(order) else torch.full((n, 1), PAD)
+    return torch.where(inside, tokens.values[order[at]], PAD) if len(order) else torch.full_like(at, PAD)
+
+
+def joined_texts(parts: Sequence[Texts]) -> Texts:
+    """The texts of all parts, in order; columns that not every part has are left out."""
+    lengths = torch.cat([torch.diff(part.tokens.offsets) for part in parts])
+    offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    values = torch.cat([part.tokens.values for part in parts])
+    return Texts(concatenate([part.rows for part in parts]), Ragged(offsets, values))

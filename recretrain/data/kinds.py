@@ -1,7 +1,8 @@
 """A test set is a table of questions: whose, about which period, and the right answers. Its class is their kind.
 
 `Rankings` ask which item comes next, `Histories` the same with the user's last items; `Ratings` ask how much,
-`SupportedRatings` the same with ratings that the user has given already. A method says by one of these classes what
+`SupportedRatings` the same with ratings that the user has given already, `ColdUserRatings` of users who are known from
+another domain. A method says by one of these classes what
 it can answer (`RetrainMethod.answers`), a maker of questions what it asks (`data.questions`).
 """
 
@@ -140,6 +141,13 @@ class Ratings(TestSet):
         """The ratings to be guessed, one a row, with `rating`."""
         user = self.user.repeat_interleave(self.labels.shape[1])
         return Interactions(user, self.items.flatten(), {"rating": self.labels.flatten()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColdUserRatings(Ratings):
+    """The same, of users whom only their rows in another domain tell (CATN); they are given to learn from."""
+
+    words = "ratings by users who are known from another domain"
 
 
 @dataclass(frozen=True, kw_only=True)

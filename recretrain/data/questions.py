@@ -161,7 +161,7 @@ class Episodes:
         }
 
     def __call__(self, stream: Stream, period: int, part: str | None = None) -> SupportedRatings:
-        rows = _rated(stream, period, part)
+        rows = rated_rows(stream, period, part)
         if self.users == "new":
             rows = rows.rows(stream.user_first[rows.user] == period)
         count = torch.bincount(rows.user, minlength=stream.n_users)[rows.user]
@@ -203,7 +203,7 @@ class Episodes:
 
 @dataclass(frozen=True, kw_only=True)
 class ColdRatings:
-    """Every rating is a question of its own; nothing of its user's ratings is given (CATN)."""
+    """Every rating is a question of its own; nothing of its user's ratings is given."""
 
     @property
     def kind(self) -> type[Ratings]:
@@ -213,7 +213,7 @@ class ColdRatings:
         return {"kind": "ratings", "text": "every rating", "unit": "ratings"}
 
     def __call__(self, stream: Stream, period: int, part: str | None = None) -> Ratings:
-        rows = _rated(stream, period, part)
+        rows = rated_rows(stream, period, part)
         return Ratings(
             period=period,
             user=rows.user,
@@ -237,7 +237,8 @@ def seen_before(user: Tensor, history: Interactions) -> Ragged:
     return Ragged(offsets, history.item[order[torch.repeat_interleave(first, length) + within]])
 
 
-def _rated(stream: Stream, period: int, part: str | None) -> Interactions:
+def rated_rows(stream: Stream, period: int, part: str | None) -> Interactions:
+    """The rows of a part. Raises DataError where they have no ratings."""
     rows = stream.interactions(period, part)
     if "rating" not in rows.other:
         raise DataError(f"{stream.name} has no ratings; these questions need data with a rating")

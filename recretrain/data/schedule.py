@@ -8,9 +8,10 @@ from typing import Annotated, Literal, Protocol
 
 import torch
 
+from recretrain.data.documents import Texts, joined_texts
 from recretrain.data.interactions import Interactions, concatenate
 from recretrain.data.kinds import TestSet, joined, stacked
-from recretrain.data.stream import OnRead, Past, Period, Stream
+from recretrain.data.stream import OnRead, Past, Period, Rows, Stream
 from recretrain.errors import ConfigError, DataError
 from recretrain.values import AtLeast0, AtLeast1, NotEmpty
 
@@ -115,7 +116,7 @@ class NextPeriod:
             )
 
 
-class _Block:
+class _Block(Rows):
     """The first periods of a stream as one."""
 
     def __init__(self, stream: Stream, periods: int) -> None:
@@ -133,6 +134,12 @@ class _Block:
         given = [period for period in self._periods if self._stream.has_part(period, "valid")]
         asked = [self._stream.questions(period, "valid") for period in given]
         return joined(self._periods[-1], asked) if asked else None
+
+    def context(self) -> Interactions:
+        return concatenate([self._stream.interactions(period, "context") for period in self._periods])
+
+    def texts(self) -> Texts:
+        return joined_texts([self._stream.texts(period) for period in self._periods])
 
 
 class OwnTests:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +14,8 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from recretrain.data.documents import documents, read_tokens
-from recretrain.data.fields import Fields
-from recretrain.data.interactions import Interactions, Ragged, concatenate
+from recretrain.data.documents import Texts, read_tokens
+from recretrain.data.interactions import Interactions, concatenate
 from recretrain.data.kinds import TestSet
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.errors import DataError
@@ -71,6 +71,23 @@ class Period:
             self._report(f"{self.name}/valid", len(asked))
         return asked
 
+    @cached_property
+    def context(self) -> Interactions:
+        """The rows that are given beside those to learn from, such as those of another domain; never its tests."""
+        rows = self._rows.context()
+        self._report(f"{self.name}/context", len(rows))
+        return rows
+
+    @cached_property
+    def texts(self) -> Texts:
+        """The texts of `context` and `train`, in the order of the file: what a question's text says is its answer.
+
+        Raises DataError where the data have no texts.
+        """
+        texts = self._rows.texts()
+        self._report(f"{self.name}/texts", len(texts.rows))
+        return texts
+
     def watched(self, on_read: OnRead) -> Period:
         """The same slice, unread, that reports to `on_read`."""
         return Period(self.index, self.name, self._rows, on_read)
@@ -80,14 +97,24 @@ class Period:
             self._on_read(what, rows)
 
 
-class Rows(Protocol):
+class Rows(ABC):
     """Reads the rows of a period."""
 
+    @abstractmethod
     def interactions(self) -> Interactions: ...
 
+    @abstractmethod
     def questions(self) -> TestSet: ...
 
-    def valid(self) -> TestSet | None: ...
+    def valid(self) -> TestSet | None:
+        return None
+
+    def context(self) -> Interactions:
+        nobody = torch.zeros(0, dtype=torch.long)
+        return Interactions(nobody, nobody)
+
+    def texts(self) -> Texts:
+        raise DataError("these data have no texts; use data with reviews")
 
 
 class Past(Sequence[Period]):
@@ -135,14 +162,6 @@ class Stream:
     def vocabulary(self) -> Vocabulary:
         """All that a backbone may know of the users and items of the stream."""
         return Vocabulary.read(self.folder)
-
-    def fields_until(self, period: int, longest: int) -> Fields:
-        """Documents of users and items: the first `longest` tokens of their texts up to the end of `period`.
-
-        Texts of earlier tests are left out, and those of the period's own questions: they tell the answers.
-        """
-        texts = [self._texts(p, (*_PAST, "valid") if p < period else _PAST) for p in range(period + 1)]
-        return documents(texts, (self.n_users, self.n_items), int(self.card.get("tokens", 0)), longest)
 
     def __len__(self) -> int:
         return len(self.card["periods"])
@@ -213,6 +232,17 @@ class Stream:
         rows = concatenate(parts)
         return rows if len(self.spaces) == 1 else rows.rows(self.vocabulary.item_space[rows.item] == space)
 
+    def texts(self, period: int) -> Texts:
+        """The texts of a period's rows but those of its valid and test parts, in the order of the file."""
+        (rows, parts), tokens = self._rows(period), read_tokens(self.folder, period)
+        if len(tokens) != len(rows):
+            raise DataError(f"texts of {len(tokens)} rows beside {len(rows)} interactions; prepare the data again")
+        if parts is None:
+            return Texts(rows, tokens)
+        given = torch.tensor([PARTS.index(part) for part in _PAST])
+        kept = torch.nonzero(torch.isin(parts, given)).squeeze(1)
+        return Texts(rows.rows(kept), tokens.at(kept))
+
     def questions(self, period: int, part: str | None = None) -> TestSet:
         """The questions about `period`, or about its rows of one part."""
         return self.asks(self, period, part)
@@ -222,17 +252,6 @@ class Stream:
         if not self.has_parts(period):
             return [self.interactions(period)]
         return [self.interactions(period, part) for part in (*(_PAST if context else _PAST[1:]), "valid")]
-
-    def _texts(self, period: int, given: Sequence[str]) -> tuple[Interactions, Ragged]:
-        """The rows of these parts, of all that is not parted, with their texts."""
-        (rows, parts), texts = self._rows(period), read_tokens(self.folder, period)
-        if len(texts) != len(rows):
-            raise DataError(f"texts of {len(texts)} rows beside {len(rows)} interactions; prepare the data again")
-        if parts is None:
-            return rows, texts
-        numbers = torch.tensor([PARTS.index(part) for part in given])
-        kept = torch.nonzero(torch.isin(parts, numbers)).squeeze(1)
-        return rows.rows(kept), texts.at(kept)
 
     def _rows(self, period: int) -> tuple[Interactions, Tensor | None]:
         """All rows of the file, and the part of each by its number where they are parted."""
@@ -245,7 +264,7 @@ class Stream:
         return self.folder / f"period_{period:03d}.parquet"
 
 
-class _Slice:
+class _Slice(Rows):
     """The rows of one period of a stream."""
 
     def __init__(self, stream: Stream, period: int) -> None:
@@ -261,6 +280,12 @@ class _Slice:
     def valid(self) -> TestSet | None:
         given = self._stream.has_part(self._period, "valid")
         return self._stream.questions(self._period, "valid") if given else None
+
+    def context(self) -> Interactions:
+        return self._stream.interactions(self._period, "context")
+
+    def texts(self) -> Texts:
+        return self._stream.texts(self._period)
 
 
 def _first_period(path: Path) -> Tensor:

@@ -6,11 +6,13 @@ import json
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from recretrain.data.fields import Fields, read_fields
+from recretrain.errors import DataError
 
 ONE_SPACE = ("items",)
 
@@ -28,6 +30,7 @@ class Vocabulary:
         n_items: int,
         spaces: tuple[str, ...] = ONE_SPACE,
         item_space: Tensor | None = None,
+        n_words: int = 0,
         folder: Path | None = None,
     ) -> None:
         """`item_space`: index into `spaces` of every item, [n_items] int64; without it all are of the first one.
@@ -37,6 +40,7 @@ class Vocabulary:
         self.n_items = n_items
         self.spaces = spaces
         self.item_space = torch.zeros(n_items, dtype=torch.int64) if item_space is None else item_space
+        self.n_words = n_words  # of texts; 0 where there are none
         self._folder = folder
 
     @classmethod
@@ -46,7 +50,12 @@ class Vocabulary:
         spaces = tuple(card.get("spaces", ONE_SPACE))
         item_space = _column(folder / "items.parquet", "space") if len(spaces) > 1 else None
         return cls(
-            n_users=card["n_users"], n_items=card["n_items"], spaces=spaces, item_space=item_space, folder=folder
+            n_users=card["n_users"],
+            n_items=card["n_items"],
+            spaces=spaces,
+            item_space=item_space,
+            n_words=card.get("tokens", 0),
+            folder=folder,
         )
 
     @classmethod
@@ -56,11 +65,15 @@ class Vocabulary:
         n_users: int,
         n_items: int,
         fields: Fields | None = None,
+        word_vectors: Tensor | None = None,
         spaces: tuple[str, ...] = ONE_SPACE,
         item_space: Tensor | None = None,
     ) -> Vocabulary:
         """A vocabulary without a folder, for tests and notebooks."""
-        made = cls(n_users=n_users, n_items=n_items, spaces=spaces, item_space=item_space)
+        words = 0 if word_vectors is None else len(word_vectors)
+        made = cls(n_users=n_users, n_items=n_items, spaces=spaces, item_space=item_space, n_words=words)
+        if word_vectors is not None:
+            made.word_vectors = word_vectors
         if fields is not None:
             made.fields = fields
         return made
@@ -73,6 +86,17 @@ class Vocabulary:
     def fields(self) -> Fields:
         """Facts about users and items beside their rows; without any where the source brings none."""
         return Fields(user=[], item=[]) if self._folder is None else read_fields(self._folder)
+
+    @cached_property
+    def word_vectors(self) -> Tensor:
+        """Vectors of the words of texts, as the source made them.  # [n_words, d] float32
+
+        Raises DataError where the data have none.
+        """
+        file = None if self._folder is None else self._folder / "word_vectors.npy"
+        if file is None or not file.is_file():
+            raise DataError("these data have no vectors of words; use data with reviews, such as data=amazon_pair")
+        return torch.from_numpy(np.load(file))
 
 
 def _column(path: Path, name: str) -> Tensor:

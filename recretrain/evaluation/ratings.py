@@ -17,6 +17,7 @@ from recretrain.records import Row, ranks_key
 from recretrain.values import AtLeast1, NotEmpty
 
 _CHUNK = 256  # questions asked together
+_BATCH = 1024  # of the released evaluation of CATN
 
 Error = Callable[[Tensor, Tensor], Tensor]  # predicted [U, n], rated [U, n] -> a value a user
 Gain = Callable[[Tensor], Tensor]
@@ -28,6 +29,12 @@ def absolute_error(predicted: Tensor, rated: Tensor) -> Tensor:
 
 def squared_error(predicted: Tensor, rated: Tensor) -> Tensor:
     return (predicted - rated).pow(2).mean(1)
+
+
+def squared_error_by_batch(predicted: Tensor, rated: Tensor) -> Tensor:
+    """Squared errors whose mean is CATN's released figure: the mean of the means of batches of 1,024 (catn.md, g)."""
+    weight = torch.cat([torch.full((len(part),), 1 / len(part)) for part in torch.split(rated[:, 0], _BATCH)])
+    return squared_error(predicted, rated) * (weight.double() * len(rated) / weight.sum())
 
 
 def ndcg(predicted: Tensor, rated: Tensor, k: int, gain: Gain) -> Tensor:
@@ -57,7 +64,12 @@ def _dcg(score: Tensor, gain: Tensor, k: int) -> Tensor:
     return (gain.double() * (until[first + ties] - until[first]) / ties).sum(1)
 
 
-ERRORS: dict[str, Error] = {"mae": absolute_error, "mse": squared_error, "rmse": squared_error}
+ERRORS: dict[str, Error] = {
+    "mae": absolute_error,
+    "mse": squared_error,
+    "rmse": squared_error,
+    "mse_by_batch": squared_error_by_batch,
+}
 GAINS: dict[str, Gain] = {"ndcg_lin": linear, "ndcg_exp": exponential}
 
 
@@ -69,7 +81,9 @@ class RatingEvaluator:
         *,
         questions: Asks,
         ks: Annotated[Sequence[AtLeast1], NotEmpty()],
-        metrics: Annotated[Sequence[Literal["mae", "mse", "rmse", "ndcg_lin", "ndcg_exp"] | Error], NotEmpty()],
+        metrics: Annotated[
+            Sequence[Literal["mae", "mse", "rmse", "mse_by_batch", "ndcg_lin", "ndcg_exp"] | Error], NotEmpty()
+        ],
     ) -> None:
         """`metrics`: names, or functions of predicted and rated, [Q, n] both, that give a value a question."""
         if not issubclass(questions.kind, Ratings):

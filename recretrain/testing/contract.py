@@ -24,7 +24,7 @@ from torch import Tensor
 
 from recretrain.configuration.build import build
 from recretrain.configuration.compose import compose
-from recretrain.data.kinds import Histories, Rankings, Ratings, SupportedRatings, TestSet
+from recretrain.data.kinds import ColdUserRatings, Histories, Rankings, Ratings, SupportedRatings, TestSet
 from recretrain.data.schedule import OwnTests, Schedule, Task
 from recretrain.data.stream import PARTS, Stream
 from recretrain.engine.build import Settings, check_kinds, kinds_of, method_of, plain
@@ -32,7 +32,7 @@ from recretrain.engine.fitter import Fitter
 from recretrain.engine.seeds import seed_task
 from recretrain.evaluation.base import Evaluator
 from recretrain.methods.base import RetrainMethod
-from recretrain.testing.streams import Slices, tasteful_slices, write_stream
+from recretrain.testing.streams import Slices, tasteful_slices, write_stream, write_texts
 
 CPU = torch.device("cpu")
 USERS, ITEMS, PERIODS, CANDIDATES = 40, 60, 7, 20
@@ -59,6 +59,8 @@ ASKED: Sequence[tuple[str, type[TestSet], str]] = (  # an option of eval, the ki
     ("episodes", SupportedRatings, "next_period"),
     ("episodes", SupportedRatings, "states"),
     ("cold_ratings", Ratings, "own_tests"),
+    ("cold_users", ColdUserRatings, "own_tests"),
+    ("cold_users", ColdUserRatings, "next_period"),
 )
 
 
@@ -87,6 +89,8 @@ class Case:
         parted = isinstance(self.schedule, OwnTests) and self.schedule.learned is None
         if parted and parts is None:
             parts = [parts_of(len(users), seed=index) for index, (users, _) in enumerate(rows)]
+        if issubclass(self.evaluator.questions.kind, ColdUserRatings):
+            return Stream(two_domains(folder, rows, parts), self.evaluator.questions)
         return Stream(write_stream(folder, rows, n_users=USERS, n_items=ITEMS, parts=parts), self.evaluator.questions)
 
     def tasks(self, stream: Stream) -> list[Task]:
@@ -149,6 +153,28 @@ def _shrink(node: Any, values: Mapping[str, Any], given: set[str], path: str) ->
 
 def slices_of(seed: int) -> Slices:
     return tasteful_slices(PERIODS, 150, n_users=USERS, n_items=ITEMS, seed=seed)
+
+
+def two_domains(folder: Path, slices: Slices, parts: Sequence[Sequence[int]] | None) -> Path:
+    """The rows in two domains, those of the source as context, with texts.
+
+    What is valid or test is of the target; without parts a user comes to the target in the period of his number.
+    """
+    train, context = PARTS.index("train"), PARTS.index("context")
+    moved, given = [], []
+    for index, (users, items) in enumerate(slices):
+        user, item = np.asarray(users), np.asarray(items)
+        part = np.full(len(user), train) if parts is None else np.asarray(parts[index])
+        target = item // 2 % 2 == 1
+        wanted = (target & (user % PERIODS <= index)) if parts is None else (target | (part != train))
+        item = np.where(target == wanted, item, np.where(wanted, item + 2, item - 2)) % ITEMS
+        part = np.where(wanted, part, context)
+        order = np.argsort(part != context, kind="stable")  # a period is about the space of its last row
+        moved.append((user[order].tolist(), item[order].tolist()))
+        given.append(part[order].tolist())
+    spaces = {name: [i for i in range(ITEMS) if i // 2 % 2 == place] for place, name in enumerate(("source", "target"))}
+    write_stream(folder, moved, n_users=USERS, n_items=ITEMS, parts=given, spaces=spaces)
+    return write_texts(folder, moved)
 
 
 def parts_of(rows: int, seed: int) -> list[int]:

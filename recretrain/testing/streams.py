@@ -19,6 +19,7 @@ from recretrain.preparation.sources.facts import Fact, write_fields
 
 Slices = Sequence[tuple[Sequence[int], Sequence[int]]]  # users and items of each period
 DAY = 86_400  # seconds
+WORDS = 40  # of the texts
 
 
 def write_stream(
@@ -59,6 +60,19 @@ def write_stream(
     known = {"user": fields(n_users, "age"), "item": fields(n_items, "genre")}
     facts = {kind: [Fact(f.name, f.size, f.many, f.values.int().numpy()) for f in of] for kind, of in known.items()}
     write_fields(folder, facts)
+    return folder
+
+
+def write_texts(folder: Path, slices: Slices) -> Path:
+    """Add texts of two words a row, the user's and the item's, and vectors of words."""
+    for index, (users, items) in enumerate(slices):
+        words = np.stack([np.asarray(users) % 20, 20 + np.asarray(items) % 20], 1).astype(np.int32)
+        offsets = 2 * np.arange(len(words) + 1, dtype=np.int64)
+        np.savez(folder / f"tokens_{index:03d}.npz", offsets=offsets, values=words.flatten())
+    vectors = np.random.default_rng(0).normal(size=(WORDS, 8)).astype(np.float32)
+    np.save(folder / "word_vectors.npy", vectors)
+    file = folder / "stream.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"tokens": WORDS}))
     return folder
 
 

@@ -116,7 +116,7 @@ def test_every_method_is_asked_what_it_is_for_or_refused_in_words(option: str) -
     ranks = {"sml", "ader", "popularity"} & answered
     if option in ("episodes", "episodes_in_time"):
         assert (rates, ranks) == ({"melu", "rating_biases"}, set())
-    elif option == "cold_ratings":
+    elif option in ("cold_ratings", "cold_users"):
         assert (rates, ranks) == ({"rating_biases"}, set())
     else:
         assert (rates, ranks) == (set(), {"sml", "ader", "popularity"})

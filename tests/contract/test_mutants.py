@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from recretrain.data.schedule import OwnTests, Task
-from recretrain.data.stream import Period, Stream
+from recretrain.data.stream import Period, Rows, Stream
 from recretrain.methods.ader import ADER
 from recretrain.methods.base import RetrainMethod
 from recretrain.methods.melu import MeLU
@@ -123,7 +123,7 @@ class HandingOutAll(OwnTests):
     """A schedule that gives the method all rows of a period, tests too."""
 
     def tasks(self, stream, on_read):
-        class Whole:
+        class Whole(Rows):
             def __init__(self, period: int) -> None:
                 self.period = period
 
@@ -132,9 +132,6 @@ class HandingOutAll(OwnTests):
 
             def questions(self):
                 return stream.questions(self.period)
-
-            def valid(self):
-                return None
 
         def leaking(make) -> Task:
             task = make()

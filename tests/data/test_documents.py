@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from recretrain.data.documents import documents, read_tokens
-from recretrain.data.interactions import Interactions, Ragged
+from recretrain.data.documents import first_tokens, joined_texts, read_tokens
+from recretrain.data.interactions import Ragged
 from recretrain.data.questions import ColdRatings
+from recretrain.data.schedule import NextPeriod
 from recretrain.data.stream import PARTS, Stream
 from recretrain.errors import DataError
 from recretrain.testing.streams import write_stream
@@ -53,58 +54,56 @@ def test_data_without_texts_are_named(tmp_path):
 
 
 def test_a_document_is_what_a_user_wrote_and_what_was_written_of_an_item(tmp_path):
-    fields = stream(tmp_path / "s").fields_until(1, 9)
+    made = stream(tmp_path / "s")
+    rows, tokens = joined_texts([made.texts(0), made.texts(1)])
 
-    (user,), (item,) = fields.user, fields.item
-    assert (user.name, user.size, user.many) == ("document", 20, True)
     # user 0 wrote 10 11, then 13 14, then nothing; user 1 wrote 12, then 15; user 2 wrote 16 17; user 3 nothing
-    assert user.values.tolist() == [[10, 11, 13, 14], [12, 15, -1, -1], [16, 17, -1, -1], [-1, -1, -1, -1]]
+    of_users = first_tokens(tokens, rows.user, 4, 9)
+    assert of_users.tolist() == [[10, 11, 13, 14], [12, 15, -1, -1], [16, 17, -1, -1], [-1, -1, -1, -1]]
     # of item 0: 10 11, 12, nothing; of item 1: 13 14, 16 17; of item 2: 15; of item 3 nothing
-    assert item.values.tolist() == [[10, 11, 12, -1], [13, 14, 16, 17], [15, -1, -1, -1], [-1, -1, -1, -1]]
-
-
-def test_a_document_ends_with_the_period_it_is_asked_for(tmp_path):
-    fields = stream(tmp_path / "s").fields_until(0, 9)
-
-    assert fields.user[0].values.tolist() == [[10, 11, 13, 14], [12, -1, -1, -1], [-1] * 4, [-1] * 4]
-    assert fields.item[0].values.tolist() == [[10, 11, 12], [13, 14, -1], [-1] * 3, [-1] * 3]
+    of_items = first_tokens(tokens, rows.item, 4, 9)
+    assert of_items.tolist() == [[10, 11, 12, -1], [13, 14, 16, 17], [15, -1, -1, -1], [-1, -1, -1, -1]]
+    assert rows.other["rating"].shape == rows.user.shape
 
 
 def test_a_document_is_cut_after_its_first_tokens(tmp_path):
-    fields = stream(tmp_path / "s").fields_until(1, 3)
+    rows, tokens = stream(tmp_path / "s").texts(0)
 
-    assert fields.user[0].values.tolist() == [[10, 11, 13], [12, 15, -1], [16, 17, -1], [-1, -1, -1]]
-    assert fields.item[0].values.tolist() == [[10, 11, 12], [13, 14, 16], [15, -1, -1], [-1, -1, -1]]
+    assert first_tokens(tokens, rows.user, 4, 3).tolist() == [[10, 11, 13], [12, -1, -1], [-1] * 3, [-1] * 3]
 
 
 def test_without_any_word_documents_are_empty():
-    rows = Interactions(torch.tensor([0]), torch.tensor([0]))
     nothing = Ragged(torch.tensor([0, 0]), torch.zeros(0, dtype=torch.long))
 
-    fields = documents([(rows, nothing)], (2, 1), 20, 9)
-
-    assert fields.user[0].values.tolist() == [[-1], [-1]]
-    assert fields.item[0].values.tolist() == [[-1]]
+    assert first_tokens(nothing, torch.tensor([0]), 2, 9).tolist() == [[-1], [-1]]
 
 
 def test_texts_of_other_rows_are_refused(tmp_path):
     short = stream(tmp_path / "s", texts=[TEXTS[0], TEXTS[1][:2]])
-    mixed = stream(tmp_path / "m", texts=[TEXTS[0][:2], [*TEXTS[1], [18]]])  # as many texts as rows in all
 
-    for broken in (short, mixed):
-        with pytest.raises(DataError, match=r"texts of \d rows beside \d interactions; prepare the data again"):
-            broken.fields_until(1, 9)
+    with pytest.raises(DataError, match=r"texts of 2 rows beside 3 interactions; prepare the data again"):
+        short.texts(1)
 
 
-def test_a_document_holds_no_text_of_a_question_that_is_yet_to_be_answered(tmp_path):
+def test_a_period_gives_no_text_of_its_questions(tmp_path):
     """A review says its rating: the rows of valid and test of a period are asked after it was learned."""
     parts = [["train", "valid", "test"], ["context", "train", "test"]]
     parted = stream(tmp_path / "s", parts=[[PARTS.index(part) for part in period] for period in parts])
 
-    first, second = parted.fields_until(0, 9), parted.fields_until(1, 9)
+    first, second = parted[0].texts, parted[1].texts
 
-    assert first.user[0].values.tolist() == [[10, 11], [-1, -1], [-1, -1], [-1, -1]]
-    assert first.item[0].values.tolist() == [[10, 11], [-1, -1], [-1, -1], [-1, -1]]
-    # by then the choosing questions of period 0 are answered; its tests never become something to learn from
-    assert second.user[0].values.tolist() == [[10, 11], [12, 15], [-1, -1], [-1, -1]]
-    assert second.item[0].values.tolist() == [[10, 11, 12], [-1] * 3, [15, -1, -1], [-1] * 3]
+    assert (first.rows.user.tolist(), first.tokens.values.tolist()) == ([0], [10, 11])
+    assert (second.rows.user.tolist(), second.tokens.values.tolist()) == ([1, 0], [15])
+    assert parted[1].context.user.tolist() == [1]
+    assert parted[1].train.user.tolist() == [0]
+
+
+def test_a_block_of_periods_gives_the_texts_of_each(tmp_path):
+    parts = [["context", "train", "train"], ["context", "train", "train"]]
+    made = stream(tmp_path / "s", parts=[[PARTS.index(part) for part in period] for period in parts])
+    schedule = NextPeriod(start=1, first_test=2, choosing=0, warm_up=2, last_test=None)
+    block = schedule._maker(made, lambda what, rows: None, 0, 1)().period
+
+    assert block.texts.tokens.values.tolist() == [10, 11, 12, 13, 14, 15, 16, 17]
+    assert block.context.user.tolist() == [0, 1]
+    assert block.train.user.tolist() == [1, 0, 0, 2]

@@ -17,6 +17,7 @@ from recretrain.evaluation.ratings import (
     ndcg,
     predictions,
     squared_error,
+    squared_error_by_batch,
 )
 
 CPU = torch.device("cpu")
@@ -95,3 +96,12 @@ def test_a_nan_is_not_a_rating():
 def test_questions_that_are_not_ratings_are_refused():
     with pytest.raises(ConfigError, match=r"SessionPrefixes asks for rankings, which are no ratings; use eval=sampled"):
         RatingEvaluator(questions=SessionPrefixes(history=None), ks=[1], metrics=METRICS)
+
+
+def test_the_mean_of_batch_means_counts_the_rows_of_a_short_last_batch_more():
+    rated = torch.zeros(1024 + 2, 1)
+    predicted = torch.cat([torch.ones(1024, 1), torch.full((2, 1), 3.0)]).double()
+
+    value = squared_error_by_batch(predicted, rated.double()).mean()
+
+    assert float(value) == pytest.approx((1 + 9) / 2)
