@@ -47,7 +47,7 @@ class Texts:
     vectors: Literal["ppmi", "wordllama", "file"]
     size: AtLeast1  # numbers of a vector; those of a file have their own
     window: AtLeast1  # ppmi: neighbours on each side
-    file: str | None  # of vectors: word2vec's text or binary form, plain or .gz
+    file: str | None  # of vectors, beside the data or absolute: word2vec's text or binary form, plain or .gz
 
     def __post_init__(self) -> None:
         if (self.vectors == "file") != (self.file is not None):
@@ -55,11 +55,11 @@ class Texts:
                 f"texts.vectors={self.vectors} and texts.file={self.file}: vectors=file needs a file, others have none"
             )
 
-    def identity(self) -> dict[str, Any]:
-        """What is known of the file of vectors without reading it."""
-        if self.file is None:
+    def identity(self, place: Path | None) -> dict[str, Any]:
+        """What is known of the file of vectors without reading it; `place`: the folder of the data, where it exists."""
+        if self.file is None or place is None:
             return {}
-        return {"file": [Path(self.file).name, self._vector_file().stat().st_size]}
+        return {"file": [Path(self.file).name, self._vector_file(place).stat().st_size]}
 
     def number(self, connection: Connection) -> Relation:
         """Make `words` (id, word) and `numbered` (position, tokens) of the rows of `stream`; return the latter.
@@ -83,7 +83,7 @@ class Texts:
         log.info("texts: %d words; they are %.1f %% of the tokens", len(known), 100 * kept / max(total, 1))
         return connection.sql("SELECT position, tokens FROM numbered ORDER BY position")
 
-    def write_vectors(self, connection: Connection, folder: Path) -> None:
+    def write_vectors(self, connection: Connection, place: Path, folder: Path) -> None:
         """Write `word_vectors.npy`, one vector a word of `words`, 0 where nothing is known of a word."""
         words = [word for (word,) in connection.sql("SELECT word FROM words ORDER BY id").fetchall()]
         if self.vectors == "ppmi":
@@ -91,7 +91,7 @@ class Texts:
         elif self.vectors == "wordllama":
             vectors = _wordllama(words, self.size)
         else:
-            vectors = _of_file(self._vector_file(), words)
+            vectors = _of_file(self._vector_file(place), words)
         unknown = int((~vectors.any(axis=1)).sum())
         log.info("texts: vectors of %s, %d of %d words have none", self.vectors, unknown, len(words))
         np.save(folder / "word_vectors.npy", vectors)
@@ -119,8 +119,8 @@ class Texts:
         if not connection.table("words").count("*").fetchall()[0][0]:
             raise DataError("the texts have no words; raise texts.max_df, or use data with reviews")
 
-    def _vector_file(self) -> Path:
-        file = Path(str(self.file))
+    def _vector_file(self, place: Path) -> Path:
+        file = place / str(self.file)
         if not file.is_file():
             raise DataError(f"texts.file: {file} is not there; get it, or set texts.vectors=ppmi")
         return file
@@ -154,7 +154,9 @@ def ppmi_vectors(texts: Iterable[tuple[Ints, Ints]], words: int, size: int, wind
     total = np.asarray(counts.sum(axis=1), np.float64).ravel()
     context = total**SMOOTHING / max((total**SMOOTHING).sum(), 1)
     information = np.log(counts.data / (total[counts.row] * context[counts.col]))
-    positive = sparse.csr_matrix((information.clip(min=0), (counts.row, counts.col)), shape=(words, words))
+    positive = sparse.csr_matrix(
+        (information.clip(min=0).astype(np.float32), (counts.row, counts.col)), shape=(words, words)
+    )
     rank = min(size, words - 1)
     left, values, _ = randomized_svd(positive, rank, random_state=0)
     vectors = np.zeros((words, size), np.float32)

@@ -16,6 +16,7 @@ from recretrain.preparation.sources.base import Deletion
 from recretrain.preparation.sources.domains import Domains, TwoDomains
 from recretrain.preparation.sources.json_events import read_json
 from recretrain.preparation.sql import Connection, Relation, quoted
+from recretrain.preparation.synthetic.reviews import FILES
 from recretrain.preparation.texts import Texts
 
 FIELDS = ("reviewerID", "asin", "overall", "unixReviewTime", "reviewText")
@@ -51,10 +52,10 @@ class TwoReviewedDomains(TwoDomains):
         return self.domains.texts.number(connection)
 
     def write_facts(self, connection: Connection, files: Sequence[Path], folder: Path) -> None:
-        self.domains.texts.write_vectors(connection, folder)
+        self.domains.texts.write_vectors(connection, files[0].parent, folder)
 
     def options(self, files: Sequence[Path]) -> dict[str, Any]:
-        return super().options(files) | self.domains.texts.identity()
+        return super().options(files) | self.domains.texts.identity(files[0].parent if files else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,10 @@ class AmazonPair(TwoReviewedDomains):
     layout: ClassVar[str] = "two files of reviews, .json or .json.gz,"
 
     def files_in(self, place: Path) -> list[Path]:
+        """Those that are named, or source.json.gz and target.json.gz."""
+        generated = [place / name for name in FILES]
+        if all(file.is_file() for file in generated):
+            return generated
         files = [place / name for name in (self.domains.source_file, self.domains.target_file)]
         found = [file for file in files if file.is_file()]
         if len(found) == 1:
