@@ -44,6 +44,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {  # wherever the configuration has suc
         "hidden": 16,
         "learning_rate": 0.01,
         "learning_rates": [0.01],
+        "ranks": [4],
         "least_steps": 40,
         "fisher_exemplars": 20,
     },
