@@ -35,10 +35,12 @@ def refuses(hint: Any, value: float) -> bool:
 @every
 def test_a_number_out_of_range_is_refused_before_anything_is_built(path: Path):
     values: Any = OmegaConf.to_container(OmegaConf.load(path))
-    hints = get_type_hints(get_class(values.pop("_target_")).__init__, include_extras=True)
-    numbers = {key: value for key, value in values.items() if not isinstance(value, bool)}
+    nodes = [values, *(node for node in values.values() if isinstance(node, dict))]
+    found = [(get_class(node["_target_"]), key, value) for node in nodes for key, value in node.items()]
+    numbers = [entry for entry in found if not isinstance(entry[2], bool | str | dict)]
 
-    for key, value in numbers.items():
+    for target, key, value in numbers:
+        hints = get_type_hints(target.__init__, include_extras=True)
         given = value if isinstance(value, list) else [value]
         assert not any(refuses(hints[key], number) for number in given), key
         assert refuses(hints[key], -4), f"{key} may be negative"
@@ -52,7 +54,7 @@ def test_the_walk_found_numbers():
 
 def build(path: Path, **values: Any) -> Backbone:
     facts = Fields(user=fields(8, "age"), item=fields(9, "genre"))
-    vocabulary = Vocabulary.of(n_users=8, n_items=9, fields=facts)
+    vocabulary = Vocabulary.of(n_users=8, n_items=9, fields=facts, word_vectors=torch.ones(12, 4))
     return instantiate(OmegaConf.load(path), vocabulary=vocabulary, **values, _convert_="all")
 
 
