@@ -17,7 +17,6 @@ from recretrain.preparation.sources.base import Deletion, Source
 from recretrain.preparation.sql import Connection, quoted
 from recretrain.values import AtLeast0, AtLeast1, Name, Part, Within
 
-PERIOD = "cold users"  # the name of the one period of a split by users
 AGAIN = """row IN (
     SELECT row FROM (
         SELECT row, row_number() OVER (PARTITION BY "user", item ORDER BY row) AS nth FROM interactions
@@ -118,7 +117,9 @@ class TwoDomains(Source, ABC):
         return self.split is not None
 
     def period_name(self, files: Sequence[Path], period: int) -> str:
-        return PERIOD
+        """The one period of a split by users, after its share of common users: a group of its questions too."""
+        assert self.split is not None
+        return f"eta {self.split.eta:g}"
 
     @property
     def spaces(self) -> Sequence[str]:
