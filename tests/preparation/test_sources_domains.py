@@ -83,7 +83,7 @@ def test_source_rows_are_given_and_target_rows_are_learned_or_asked(tmp_path: Pa
     folder = prepared(tmp_path, FIRST, SECOND)
 
     assert card(folder)["spaces"] == ["first", "second"]
-    assert [(p["name"], p["rows"], p["space"]) for p in card(folder)["periods"]] == [("cold users", 88, 1)]
+    assert [(p["name"], p["rows"], p["space"]) for p in card(folder)["periods"]] == [("eta 1", 88, 1)]
     assert rows(folder, "context") == [(user, item) for user, item, *_ in FIRST]
     asked = users(folder, "valid") | users(folder, "test")
     assert rows(folder, "train") == [(user, item) for user, item, *_ in SECOND if user not in asked]
