@@ -26,7 +26,7 @@ FIELDS = ("reviewerID", "asin", "overall", "unixReviewTime", "reviewText")
 class ReviewedDomains(Domains):
     """Domains whose rows have texts; a row without one is left out."""
 
-    texts: Texts
+    texts: Texts | None  # null: they are not read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,25 +37,29 @@ class TwoReviewedDomains(TwoDomains):
 
     @abstractmethod
     def reviews(self, connection: Connection, files: Sequence[Path]) -> None:
-        """Make the table `reviews`: the columns of `rows`, and text; in file order."""
+        """Make the table `reviews`: the columns of `rows` in file order, and text, where texts are read."""
 
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
         self.reviews(connection, files)
-        connection.execute("CREATE VIEW texts AS SELECT rowid AS row, text FROM reviews")
+        if self.domains.texts:
+            connection.execute("CREATE VIEW texts AS SELECT rowid AS row, text FROM reviews")
         columns = [f'"{column}"' for column in connection.table("reviews").columns if column != "text"]
         return connection.sql(f"SELECT {', '.join(columns)} FROM reviews")
 
     def before_check(self, files: Sequence[Path]) -> list[Deletion]:
-        return [Deletion("no text", "row IN (SELECT row FROM texts WHERE coalesce(text, '') = '')")]
+        silent = Deletion("no text", "row IN (SELECT row FROM texts WHERE coalesce(text, '') = '')")
+        return [silent] if self.domains.texts else []
 
     def tokens(self, connection: Connection) -> Relation | None:
-        return self.domains.texts.number(connection)
+        return self.domains.texts.number(connection) if self.domains.texts else None
 
     def write_facts(self, connection: Connection, files: Sequence[Path], folder: Path) -> None:
-        self.domains.texts.write_vectors(connection, files[0].parent, folder)
+        if self.domains.texts:
+            self.domains.texts.write_vectors(connection, files[0].parent, folder)
 
     def options(self, files: Sequence[Path]) -> dict[str, Any]:
-        return super().options(files) | self.domains.texts.identity(files[0].parent if files else None)
+        place = files[0].parent if files else None
+        return super().options(files) | (self.domains.texts.identity(place) if self.domains.texts else {})
 
 
 @dataclass(frozen=True, kw_only=True)
