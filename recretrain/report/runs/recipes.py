@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 
 from recretrain.report.runs.run import RowOf, Run, method_of
 
+_NUMBER = re.compile(r"(?<![\w.])-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?(?![\w.])")
 FACTS = ("method", "data", "seed")  # a run says them itself; a table may be wanted for more seeds than it names
 
 
@@ -36,10 +38,7 @@ def _made(run: Run, recipe: dict[str, str]) -> bool:
     return settings <= {_plain(word) for word in run.overrides}
 
 
-def _plain(override: str) -> tuple[str, str | float]:
-    """Key and value, numbers as numbers: a sweep writes 1e-4 as 0.0001, and false as False."""
+def _plain(override: str) -> tuple[str, str]:
+    """Key and value, numbers as one writes them once: a sweep writes 1e-4 as 0.0001, [1e-3,2] as [0.001,2]."""
     key, _, value = override.partition("=")
-    try:
-        return key, float(value)
-    except ValueError:
-        return key, value.lower()
+    return key, _NUMBER.sub(lambda found: repr(float(found[0])), value.lower().replace(" ", ""))

@@ -40,3 +40,12 @@ def test_a_sweep_writes_false_with_a_capital(runs: RunFolders) -> None:
     (run,) = chosen(read_runs(runs.outputs), ["method=sml method.adam=false"])
 
     assert run.overrides == ("method.adam=False",)
+
+
+def test_numbers_of_a_list_are_numbers_too(runs):
+    runs.add("sml", ONE, overrides=["method.rates=[0.001,0.003]"])
+    runs.add("sml", ONE, overrides=["method.rates=[0.001]"])
+
+    (run,) = chosen(read_runs(runs.outputs), ["method=sml method.rates=[1e-3,3e-3]"])
+
+    assert run.overrides == ("method.rates=[0.001,0.003]",)
