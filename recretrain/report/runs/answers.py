@@ -24,7 +24,7 @@ GAINS: dict[str, Callable[[Values], Values]] = {  # of one relevant item at a ra
     "ndcg": lambda ranks: 1 / np.log2(ranks + 2),
     "mrr": lambda ranks: 1 / (ranks + 1),
 }
-ERRORS: dict[str, Callable[[Values], Values]] = {  # of predicted - rated [Q, n]; rmse and mse_by_batch are no plain means
+ERRORS: dict[str, Callable[[Values], Values]] = {  # of predicted - rated [Q, n] whose mean over questions is the figure
     "mae": np.abs,
     "mse": np.square,
 }
