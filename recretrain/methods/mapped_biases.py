@@ -37,7 +37,7 @@ class MappedBiases(CrossDomain[TwoDomains]):
         self._notes: Sequence[Note] = ()
 
     def learn(self, domains: Domains, held_out: Ratings | None, task: Task, fit: Fit) -> None:
-        search = self.biases.fit(domains, held_out, self.backbone.sizes)
+        search = self.biases.fit(domains, held_out, self.backbone.sizes, mapped=True)
         made, before = search.best, self.backbone
         item = torch.where(_having(domains.target.item, made.item), made.item, before.item_bias)
         user = torch.where(_having(domains.source.user, made.user), made.user, before.user_bias)

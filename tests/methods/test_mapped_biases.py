@@ -43,7 +43,9 @@ def test_shrinkages_are_chosen_by_held_out_ratings() -> None:
     held_out = ColdUserRatings(
         period=0, user=torch.tensor([0]), items=torch.tensor([[3]]), labels=torch.tensor([[4.0]])
     )
-    search = BiasTransfer(item_shrinkages=[0.0, 1000.0], user_shrinkages=[2.0]).fit(DOMAINS, held_out, (3, 4))
+    search = BiasTransfer(item_shrinkages=[0.0, 1000.0], user_shrinkages=[2.0]).fit(
+        DOMAINS, held_out, (3, 4), mapped=True
+    )
 
     assert search.setting["item_shrinkage"] == 0.0
     assert search.error == pytest.approx(0.0)
@@ -56,7 +58,9 @@ def test_of_equals_the_first_setting_is_kept_and_without_held_out_ratings_the_mi
 
     assert settings(grid, held_out=False) == [{"a": 2.0, "b": 5.0}]
     assert len(settings(grid, held_out=True)) == 6
-    search = BiasTransfer(item_shrinkages=[0.0, 1.0, 7.0], user_shrinkages=[2.0]).fit(DOMAINS, None, (3, 4))
+    search = BiasTransfer(item_shrinkages=[0.0, 1.0, 7.0], user_shrinkages=[2.0]).fit(
+        DOMAINS, None, (3, 4), mapped=True
+    )
     assert search.setting["item_shrinkage"] == 1.0
     assert "valid_mse" not in {note.name for note in search.notes()}
 
@@ -65,3 +69,16 @@ def test_without_common_users_the_slope_is_zero() -> None:
     apart = Domains(DOMAINS.source, rows((3, 2, 5.0), (4, 3, 4.0)))
 
     assert float(transferred(apart, (5, 4), item_shrinkage=1.0, user_shrinkage=1.0).slope) == 0.0
+
+
+def test_items_biases_are_chosen_alone_where_no_bias_of_users_is_mapped() -> None:
+    held_out = ColdUserRatings(
+        period=0, user=torch.tensor([0]), items=torch.tensor([[3]]), labels=torch.tensor([[3.2]])
+    )
+
+    search = BiasTransfer(item_shrinkages=[0.0, 3.0], user_shrinkages=[2.0]).fit(
+        DOMAINS, held_out, (3, 4), mapped=False
+    )
+
+    assert search.setting["item_shrinkage"] == 3.0  # 3.5 - 0.5 x 2 / 5 = 3.3, and 3.0 without
+    assert search.best.user.tolist() == [0.0, 0.0, 0.0]

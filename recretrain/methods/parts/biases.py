@@ -47,13 +47,20 @@ class BiasTransfer:
     item_shrinkages: Annotated[Sequence[NotNegative], NotEmpty()]  # of items' biases, in both domains
     user_shrinkages: Annotated[Sequence[NotNegative], NotEmpty()]  # of users' biases in the source
 
-    def fit(self, domains: Domains, held_out: Ratings | None, sizes: tuple[int, int]) -> Search[Transferred]:
-        """The transfer with the lowest error on held-out ratings. `sizes`: numbers of users and items."""
+    def fit(
+        self, domains: Domains, held_out: Ratings | None, sizes: tuple[int, int], *, mapped: bool
+    ) -> Search[Transferred]:
+        """The transfer with the lowest error on held-out ratings, or the items' biases alone where it is not `mapped`.
+
+        `sizes`: numbers of users and items.
+        """
         asked = HeldOut(held_out, domains.target.user.device)
         search: Search[Transferred] = Search()
-        grid = {"item_shrinkage": self.item_shrinkages, "user_shrinkage": self.user_shrinkages}
+        grid = {"item_shrinkage": self.item_shrinkages, "user_shrinkage": self.user_shrinkages if mapped else [0.0]}
         for setting in settings(grid, held_out=len(asked) > 0):
             made = transferred(domains, sizes, **setting)
+            if not mapped:
+                made = made._replace(user=torch.zeros_like(made.user), slope=torch.zeros_like(made.slope))
             search.offer(
                 {**setting, "slope": float(made.slope)}, asked.error(made.predict(asked.user, asked.item)), made
             )
