@@ -176,7 +176,8 @@ class _Layout(NamedTuple):
         order = torch.argsort(rank, stable=True)
         at_most = _CHUNK.get(documents.values.device.type, _LARGE_CHUNK)
         chunks = _chunks(rank[order].tolist(), style, at_most)
-        width = torch.tensor([chunk.width for chunk in chunks for _ in range(chunk.documents)], device=order.device)
+        widths = [chunk.width for chunk in chunks for _ in range(chunk.documents)]
+        width = torch.tensor(widths, dtype=torch.long, device=order.device)
         texts = documents.at(order)
         start = width.cumsum(0) - width
         at = (start - texts.offsets[:-1]).repeat_interleave(torch.diff(texts.offsets), output_size=len(texts.values))

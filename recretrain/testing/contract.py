@@ -48,7 +48,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {  # wherever the configuration has suc
         "least_steps": 40,
         "fisher_exemplars": 20,
     },
-    "backbone": {"embedding_size": 8, "init_std": 0.1},
+    "backbone": {"embedding_size": 8, "init_std": 0.1, "filters": 8, "aspects": 2, "aspect_size": 4},
     "eval": {"candidates": CANDIDATES, "shortest": 3, "queries": 1, "supports": [2]},
 }
 AS_THEY_ARE = ("local", "pretraining")  # nodes of a method: a step size of another kind, and all that frozen learns
@@ -116,7 +116,8 @@ def case(name: str, *overrides: str) -> Case:
         if choices["eval"].startswith("episodes"):
             _shrink(config.method, {"batch_size": 8}, given, "method")
         if "stopping" in (config.method.get("learner") or {}):  # many steps an epoch, as each epoch costs a fit
-            _shrink(config.method.learner, {"batch_size": 16, "items": "softmax"}, given, "method.learner")
+            size = 64 if choices["eval"].startswith("cold_users") else 16
+            _shrink(config.method.learner, {"batch_size": size, "items": "softmax"}, given, "method.learner")
         if choices["schedule"] == "next_period":
             quick = {"start": 2, "first_test": 4, "choosing": 1, "warm_up": "start"}
             _shrink(config.schedule, quick, given, "schedule")
