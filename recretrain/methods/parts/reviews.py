@@ -109,17 +109,18 @@ def donors(rows: Interactions, generator: torch.Generator) -> Tensor:
     level = ((rows.other["rating"] - rows.other["rating"].min()) * 2).round().long() + 2  # half stars
     group = rows.item * (int(level.max()) + 3) + level
     users = int(rows.user.max()) + 1
-    key, order = torch.sort(group * users + rows.user)
+    key, order = torch.sort(group * users + rows.user)  # looked up in order too: neighbours are in the cache
+    user, group = rows.user[order], group[order]
     drawn = torch.rand(len(rows), generator=generator, device=generator.device, dtype=torch.float64).to(key.device)
-    found = torch.full_like(rows.user, -1)
+    found = torch.full_like(user, -1)
     for stars in (0, 2, -2):  # half stars
         wanted = (group + stars) * users
         first, last = torch.searchsorted(key, wanted), torch.searchsorted(key, wanted + users)
-        own = torch.searchsorted(key, wanted + rows.user)
-        mine = torch.searchsorted(key, wanted + rows.user, right=True) - own
+        own = torch.searchsorted(key, wanted + user)
+        mine = torch.searchsorted(key, wanted + user, right=True) - own
         others = last - first - mine
         place = first + (drawn * others).long()
         place = torch.where(place >= own, place + mine, place)
         here = (found < 0) & (others > 0)
         found = torch.where(here, order[place.clamp(max=len(order) - 1)], found)
-    return found
+    return torch.empty_like(found).index_copy_(0, order, found)
