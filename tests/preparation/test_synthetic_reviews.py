@@ -15,7 +15,7 @@ import pytest
 
 from recretrain.errors import DataError
 from recretrain.preparation.prepare import describe, load_source, prepare
-from recretrain.preparation.synthetic.reviews import FILES, AmazonReviews, Opinions, Speech
+from recretrain.preparation.synthetic.reviews import END, FILES, START, AmazonReviews, Opinions, Speech
 
 CONF = Path(__file__).parents[2] / "conf"
 OPINIONS = {"aspects": 3, "taste": 0.8, "biases": 0.35, "noise": 0.5, "drift": 0.0, "permuted": False}
@@ -90,15 +90,18 @@ def test_more_reviews_than_there_are_pairs_are_refused(tmp_path: Path):
         written(tmp_path / "a", users=60)
 
 
-def test_users_of_both_domains_come_to_the_target_later(tmp_path: Path):
-    source, target = ({one["reviewerID"]: 9e9 for one in reviews} for reviews in written(tmp_path / "a"))
-    for first, reviews in zip((source, target), written(tmp_path / "b"), strict=True):
-        for one in reviews:
-            first[one["reviewerID"]] = min(first[one["reviewerID"]], one["unixReviewTime"])
+def test_users_of_both_domains_come_to_the_target_later_at_any_time(tmp_path: Path):
+    """So that every period over time has cold users."""
+    first: list[dict[str, int]] = []
+    for reviews in written(tmp_path / "a"):
+        times = sorted((one["unixReviewTime"], one["reviewerID"]) for one in reviews)
+        first.append({user: time for time, user in reversed(times)})
 
-    both = source.keys() & target.keys()
+    both = sorted(first[0].keys() & first[1].keys())
     assert 180 < len(both) <= 210
-    assert np.mean([source[user] < target[user] for user in both]) > 0.8
+    assert np.mean([first[0][user] < first[1][user] for user in both]) > 0.8
+    came = (np.array([first[1][user] for user in both]) - START) / (END - START)
+    assert (np.histogram(came, 5, (0, 1))[0] > 10).all()
 
 
 def told(reviews: list[Review], key: str, aspects: int = 3) -> dict[str, np.ndarray]:

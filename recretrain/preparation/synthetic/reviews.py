@@ -98,7 +98,7 @@ class AmazonReviews:
     flaws: Share  # of reviews, that are there again; as many have no text
     seed: AtLeast0
 
-    version: ClassVar[int] = 1  # raise when the same options give other files
+    version: ClassVar[int] = 2  # raise when the same options give other files
 
     def write(self, folder: Path) -> list[Path]:
         if 2 * self.reviews > self.users * self.items:
@@ -109,7 +109,7 @@ class AmazonReviews:
         rng = np.random.default_rng(self.seed)
         both = round(self.overlap * self.users)
         crowd = self.opinions.drawn(2 * self.users - both, rng)
-        joined = np.sort(0.6 * rng.random((len(crowd.bias), 2)), axis=1)  # the source first
+        joined = _joined(len(crowd.bias), rng)
         files = []
         for domain, name in enumerate(FILES):
             rows = self._rows(domain, crowd, joined[:, domain], (self.users - both) * domain, rng)
@@ -223,6 +223,13 @@ def unit(tastes: Floats) -> Floats:
     """Rows whose squares have the mean 1."""
     scaled: Floats = tastes / np.sqrt((tastes**2).mean(axis=1, keepdims=True))
     return scaled
+
+
+def _joined(users: int, rng: np.random.Generator) -> Floats:
+    """When users come to the source, and later to the target, as shares of the time.  # [users, 2]"""
+    early, later = rng.random((2, users))
+    source = 0.3 * early
+    return np.stack([source, source + (0.95 - source) * later], axis=1)
 
 
 def draw(weight: Floats, count: int, rng: np.random.Generator) -> Ints:
