@@ -1,6 +1,6 @@
 """Peak memory of preparing, answering, ADER, MeLU and pre-training for PeterRec, each in a process of its own.
 
-`python -m benchmarks.memory generate|prepare|evaluate|cycles|melu|pretrain FOLDER` is such a process; it prints
+`python -m benchmarks.memory generate|prepare|reviews|evaluate|cycles|melu|pretrain FOLDER` is such a process; it prints
 megabytes.
 """
 
@@ -21,6 +21,7 @@ QUESTIONS, CANDIDATES, SIZE = 75_000, 1000, 64
 def lines(folder: Path) -> Iterator[Line]:
     _process("generate", folder)
     yield _at_most("preparing 1M reviews: peak MB", _process("prepare", folder), 1000)
+    yield _at_most("preparing 2 x 100k reviews of two domains with texts: peak MB", _process("reviews", folder), 1000)
     what = "answering 75k questions x 1000 candidates: peak MB above the model"
     yield _at_most(f"{what}, candidates drawn", _process("evaluate", folder), 500)
     yield _at_most(f"{what}, candidates on disk", _process("evaluate", folder), 500)
@@ -52,6 +53,26 @@ def prepare(folder: Path) -> float:
 
     source = load_source(conf_dir() / "data" / "yelp.yaml", source="raw", path=str(folder))
     prepare(replace(source, cut=ByCount(periods=PERIODS)), data_root=folder, cache=folder / "prepared")
+    return peak_mb()
+
+
+def reviews(folder: Path, each: int = 100_000) -> float:
+    """Generated reviews of two domains, `each` of them in either; then the preparation in a process of its own."""
+    from dataclasses import replace
+
+    from recretrain.configuration.compose import conf_dir
+    from recretrain.preparation.prepare import load_source, prepare
+    from recretrain.preparation.synthetic.reviews import AmazonReviews
+
+    source = load_source(conf_dir() / "data" / "amazon_pair.yaml", source="raw", path=str(folder / "reviews"))
+    if not (folder / "reviews").is_dir():
+        generator = source.generator
+        assert isinstance(generator, AmazonReviews)
+        speech = replace(generator.speech, common=30_000)
+        (folder / "reviews").mkdir()
+        replace(generator, users=each // 15, items=each // 25, reviews=each, speech=speech).write(folder / "reviews")
+        return _process("reviews", folder)
+    prepare(source, data_root=folder, cache=folder / "prepared")
     return peak_mb()
 
 
@@ -110,6 +131,6 @@ def peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    named = (generate, prepare, evaluate, cycles, melu, pretrain)
+    named = (generate, prepare, reviews, evaluate, cycles, melu, pretrain)
     parts = {part.__name__: part for part in named}
     print(parts[sys.argv[1]](Path(sys.argv[2])))
