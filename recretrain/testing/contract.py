@@ -160,7 +160,8 @@ def slices_of(seed: int) -> Slices:
 def two_domains(folder: Path, slices: Slices, parts: Sequence[Sequence[int]] | None) -> Path:
     """The rows in two domains, those of the source as context, with texts.
 
-    What is valid or test is of the target; without parts a user comes to the target in the period of his number.
+    What is valid or test is of the target. Without parts users come to the target period by period, half of them in
+    the last one, so that enough is asked of cold users there.
     """
     train, context = PARTS.index("train"), PARTS.index("context")
     moved, given = [], []
@@ -168,7 +169,8 @@ def two_domains(folder: Path, slices: Slices, parts: Sequence[Sequence[int]] | N
         user, item = np.asarray(users), np.asarray(items)
         part = np.full(len(user), train) if parts is None else np.asarray(parts[index])
         target = item // 2 % 2 == 1
-        wanted = (target & (user % PERIODS <= index)) if parts is None else (target | (part != train))
+        comes = np.minimum(user % (2 * PERIODS - 1), PERIODS - 1)
+        wanted = (target & (comes <= index)) if parts is None else (target | (part != train))
         item = np.where(target == wanted, item, np.where(wanted, item + 2, item - 2)) % ITEMS
         part = np.where(wanted, part, context)
         order = np.argsort(part != context, kind="stable")  # a period is about the space of its last row

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from recretrain.report.papers.chart import Chart
 from recretrain.report.runs.averages import Weigh
-from recretrain.report.runs.run import Asked, Run, value_of
+from recretrain.report.runs.run import Asked, Run, key_of, value_of
 
 EVIDENCE = {  # recollections do not count
     "S": "read in the paper",
@@ -50,6 +50,7 @@ class Scope:
     stand_ins: Mapping[str, str] = field(default_factory=dict)  # another data set -> the published one it is not
     only: Mapping[str, str] = field(default_factory=dict)  # facts of the runs that belong here
     runs: tuple[str, ...] = ()  # the commands that make them
+    parted_by: tuple[str, ...] = ()  # keys of data, such as data.split.eta, each of whose values is a group
 
     def has(self, data: str) -> bool:
         return data in self.data or data in self.stand_ins
@@ -159,7 +160,7 @@ class TableCard:
         if asked.data in self.scope.stand_ins:
             paper_data = self.scope.stand_ins[asked.data]
             return f"Published figures are for another data set ({paper_data}); none stands beside."
-        if changed:
+        if changed := [item for item in changed if key_of(item) not in self.scope.parted_by]:
             return f"Not the paper's data ({', '.join(changed)}): no published figure stands beside it."
         protocol = self.published.protocol.get(self.scope.data.get(asked.data, ""))
         differences = protocol.differences(asked) if protocol else []

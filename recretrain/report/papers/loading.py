@@ -83,6 +83,7 @@ def _scope(content: Mapping[str, Any]) -> Scope:
         stand_ins=dict(content.get("stand_ins", {})),
         only={key: str(value) for key, value in content.get("only", {}).items()},
         runs=tuple(content.get("runs", ())),
+        parted_by=tuple(content.get("parted_by", ())),
     )
 
 
