@@ -161,6 +161,14 @@ class AspectNet(Backbone):
             return torch.ones_like(user @ item.T)
         return F.leaky_relu(user @ self._between(flow) @ item.T, _SLOPE)
 
+    def attention(self, flow: Flow, documents: Ragged, *, of_users: bool) -> Tensor:
+        """What each word of users' or of items' documents gets from each aspect.  # D documents -> [D, longest, M]"""
+        read = _Reading(documents, _other(flow) if of_users else flow, False)
+        query = self.query[read.domain].expand(len(documents), -1, -1)
+        encoder = self.encoders[self._set_of(flow, read)]
+        assert isinstance(encoder, AspectEncoder)
+        return encoder.weights_of_words(self.word, documents, query)
+
     def correlations(self, flow: Flow, user: Tensor, item: Tensor) -> Tensor:
         """Of every pair of aspects.  # [B, M, k] -> [B, M, M]"""
         return user @ self._between(flow) @ item.mT
@@ -178,7 +186,7 @@ class AspectNet(Backbone):
     def _encoded(self, flow: Flow, read: Sequence[_Reading]) -> list[Tensor]:
         """Aspects of documents; those that one set reads are read together.  # -> [D, M, k] each"""
         found: list[Tensor] = [self.query] * len(read)
-        sets = [{"flow": flow, "document": one.domain, "none": 0}[self.encoder_by] for one in read]
+        sets = [self._set_of(flow, one) for one in read]
         for number in sorted(set(sets)):
             places = [place for place, own in enumerate(sets) if own == number]
             some = [read[place] for place in places]
@@ -192,6 +200,10 @@ class AspectNet(Backbone):
             for place, part in zip(places, torch.split(vectors, count.tolist()), strict=True):
                 found[place] = part
         return found
+
+    def _set_of(self, flow: Flow, read: _Reading) -> int:
+        """The number of the encoders that read these documents."""
+        return {"flow": flow, "document": read.domain, "none": 0}[self.encoder_by]
 
     def _between(self, flow: Flow) -> Tensor:
         """The matrix from a user's aspect to an item's.  # -> [k, k]"""

@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     _add_data(verbs.add_parser("data", help="find, prepare, describe or generate data"))
     _add_list(verbs.add_parser("list", help="what can be chosen: methods, data, schedules, tables, ..."))
     _add_evidence(verbs.add_parser("evidence", help="the items that a newcomer should rate first, by a run of MeLU"))
+    _add_aspects(verbs.add_parser("aspects", help="the words that a rating comes from, by a run of CATN"))
     verbs.add_parser("doctor", help="versions, devices, memory, data found").set_defaults(act=_doctor)
     return top
 
@@ -141,6 +142,28 @@ def _evidence(found: argparse.Namespace) -> None:
 
     rows = candidates(found.run, top=found.top, least_error=found.least_error, norm=found.norm)
     print(tabulate([vars(row) for row in rows], headers="keys", tablefmt="simple", floatfmt=".4f"))
+
+
+def _add_aspects(verb: argparse.ArgumentParser) -> None:
+    verb.description = "Of one rating: the words that each aspect attends to, and what pairs of aspects add (CATN)."
+    verb.add_argument("run", type=Path, help="a run folder of method=catn, or one of its variants")
+    verb.add_argument("--user", metavar="ID", help="raw id; default: of the first test question")
+    verb.add_argument("--item", metavar="ID", help="raw id, of the target domain")
+    verb.add_argument("--top", type=_number(AtLeast1), default=8, metavar="N", help="words of an aspect; default: 8")
+    verb.set_defaults(act=_aspects)
+
+
+def _aspects(found: argparse.Namespace) -> None:
+    from tabulate import tabulate
+
+    from recretrain.engine.aspects import reasons
+
+    rating = reasons(found.run, user=found.user, item=found.item, top=found.top)
+    print(f"{rating.item} by {rating.user}: {rating.rating:.3f}, of which biases are {rating.biases:.3f}\n")
+    print(tabulate([vars(aspect) for aspect in rating.aspects], headers="keys", tablefmt="simple"))
+    items = [f"item's {place}" for place in range(1, len(rating.parts) + 1)]
+    rows = [[f"user's {place}", *parts] for place, parts in enumerate(rating.parts, start=1)]
+    print(f"\n{tabulate(rows, headers=['adds', *items], tablefmt='simple', floatfmt='+.4f')}")
 
 
 def _add_report(verb: argparse.ArgumentParser) -> None:

@@ -62,6 +62,23 @@ class FirstRatings(NamedTuple):
     user: Tensor  # [n_users]
 
 
+class Attended(NamedTuple):
+    """The words of a document, and what each of them gets from each aspect."""
+
+    words: Tensor  # [L] numbers of words
+    weights: Tensor  # [L, M]
+
+
+class Explained(NamedTuple):
+    """A rating: biases, and what every pair of an aspect of the user and one of the item adds."""
+
+    rating: float
+    biases: float
+    parts: Tensor  # [M, M]
+    by_user: Attended
+    of_item: Attended
+
+
 class CATN(CrossDomain[AspectNet]):
     """Two flows on the common users' ratings; documents grow with the periods, answers are from kept vectors.
 
@@ -132,6 +149,26 @@ class CATN(CrossDomain[AspectNet]):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._vectors = {}
         super().load_state_dict(state)
+
+    @torch.no_grad()
+    def explained(self, user: int, item: int) -> Explained:
+        """Whence the rating of an item of the target domain comes."""
+        net, reviews = self.backbone, self.reviews
+        device = net.user_bias.device
+        one, other = (torch.tensor([number], device=device) for number in (user, item))
+        pairs = self.pairs(TARGET, one, other, learning=False)
+        by_user, of_item, others = net.read(TARGET, pairs)
+        merged = net.merged(by_user, others)
+        parts = net.importance(TARGET) * net.correlations(TARGET, merged, of_item)[0] / net.style.aspects**2
+        documents = reviews.of_user(SOURCE).of(one), reviews.of_item.of(other)
+        weights = [net.attention(TARGET, text, of_users=side == 0)[0] for side, text in enumerate(documents)]
+        return Explained(
+            rating=float(net.user_bias[user] + net.item_bias[item] + parts.sum()),
+            biases=float(net.user_bias[user] + net.item_bias[item]),
+            parts=parts.cpu(),
+            by_user=Attended(documents[0].values.cpu(), weights[0][: len(documents[0].values)].cpu()),
+            of_item=Attended(documents[1].values.cpu(), weights[1][: len(documents[1].values)].cpu()),
+        )
 
     def pairs(self, flow: Flow, user: Tensor, item: Tensor, *, learning: bool) -> Pairs:
         """These users and items with their documents, each once.  # [B], [B]"""

@@ -116,11 +116,12 @@ def case(name: str, *overrides: str) -> Case:
         if choices["eval"].startswith("episodes"):
             _shrink(config.method, {"batch_size": 8}, given, "method")
         if "stopping" in (config.method.get("learner") or {}):  # many steps an epoch, as each epoch costs a fit
-            size = 64 if choices["eval"].startswith("cold_users") else 16
-            _shrink(config.method.learner, {"batch_size": size, "items": "softmax"}, given, "method.learner")
+            cold = choices["eval"].startswith("cold_users")  # reviews are read slowly, and biases learn without them
+            quick = {"batch_size": 64, "least_steps": 8} if cold else {"batch_size": 16, "items": "softmax"}
+            _shrink(config.method.learner, quick, given, "method.learner")
         if choices["schedule"] == "next_period":
-            quick = {"start": 2, "first_test": 4, "choosing": 1, "warm_up": "start"}
-            _shrink(config.schedule, quick, given, "schedule")
+            short = {"start": 2, "first_test": 4, "choosing": 1, "warm_up": "start"}
+            _shrink(config.schedule, short, given, "schedule")
     OmegaConf.resolve(config)
     settings = Settings(plain(config.backbone), plain(config.method), plain(config.eval.questions))
     evaluator = build(config.eval, "eval")

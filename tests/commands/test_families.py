@@ -30,6 +30,25 @@ CLICKS = [
     "trainer.threads=1",
 ]
 
+REVIEWS = [
+    "data=amazon_pair",
+    "data.source=synthetic",
+    "data.generator.users=120",
+    "data.generator.items=40",
+    "data.generator.reviews=1500",
+    "data.domains.core.min_item=2",
+    "data.domains.core.min_user=2",
+    "trainer.progress=false",
+    "trainer.threads=1",
+]
+SMALL_CATN = [
+    "method=catn",
+    "backbone.style.aspects=2",
+    "backbone.style.filters=8",
+    "method.learner.stopping.epochs=1",
+    "method.learner.stopping.least_steps=2",
+]
+
 
 def folder_of(outputs: str) -> Path:
     (found,) = Path(outputs).glob("*/*/seed=*")
@@ -91,6 +110,31 @@ def test_evidence_of_something_else_is_refused(recretrain: Any, words: list[str]
 
     assert result.code == 1
     assert message in result.err
+
+
+def test_aspects_shows_the_words_of_a_rating(recretrain: Any) -> None:
+    recretrain("run", *SMALL_CATN, *REVIEWS)
+    run = folder_of("outputs")
+
+    shown = recretrain("aspects", str(run), "--top", "3")
+    unknown = recretrain("aspects", str(run), "--user", "nobody")
+
+    assert shown.code == 0, shown.err
+    assert " of which biases are " in shown.out
+    rows = [line for line in shown.out.splitlines() if line.startswith(("       1  ", "       2  "))]
+    assert [line.count(",") for line in rows] == [4, 4]  # three words of the user, three of the item
+    assert "user's 2" in shown.out
+    assert unknown.code == 1
+    assert "have no user 'nobody'; there are " in unknown.err
+
+
+def test_aspects_of_something_else_are_refused(recretrain: Any) -> None:
+    recretrain("run", "method=mapped_biases", *REVIEWS)
+
+    result = recretrain("aspects", str(folder_of("outputs")))
+
+    assert result.code == 1
+    assert "is a run of MappedBiases; aspects are CATN's" in result.err
 
 
 def test_evidence_of_a_misspelt_folder_leaves_nothing_behind(recretrain: Any) -> None:

@@ -1,0 +1,48 @@
+"""A finished run is opened again from its folder, with what it learned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from omegaconf import DictConfig, OmegaConf
+
+from recretrain.engine.build import Experiment, experiment
+from recretrain.engine.store import RunStore
+from recretrain.errors import ConfigError
+from recretrain.methods.base import RetrainMethod
+
+
+def finished(folder: Path) -> tuple[Experiment, RetrainMethod[Any], int]:
+    """The run, its method as it is after the last finished task, and that task.
+
+    Raises ConfigError where the folder is no run's, or no task of it is finished.
+    """
+    config, choices = _run(folder)  # before the store, which would make the folder of a misspelt name
+    store, asked = RunStore(folder), experiment(config, choices=choices, overrides=[])
+    method, last = asked.method(), store.done() - 1
+    if last < 0:
+        raise ConfigError(f"{folder} has no finished task; repeat its command first")
+    method.load_state_dict(store.state(last, asked.machine.device))
+    return asked, method, last
+
+
+def column(file: Path, name: str) -> dict[int, str]:
+    """A column of a prepared folder's table by id, as text; empty where there is no such file."""
+    if not file.is_file():
+        return {}
+    table = pq.read_table(file, columns=["id", name])
+    return dict(zip(table.column("id").to_pylist(), map(str, table.column(name).to_pylist()), strict=True))
+
+
+def _run(folder: Path) -> tuple[DictConfig, dict[str, str]]:
+    """The configuration of a run folder, and the option chosen in each group."""
+    file, card = folder / "config.yaml", folder / "run.json"
+    if not file.is_file() or not card.is_file():
+        raise ConfigError(f"{folder} is no run folder (it has no config.yaml and run.json); name one below outputs/")
+    config = OmegaConf.load(file)
+    assert isinstance(config, DictConfig)
+    facts = json.loads(card.read_text())
+    return config, {group: str(facts[group]) for group in ("method", "data", "backbone", "schedule", "eval")}
