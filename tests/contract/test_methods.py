@@ -70,6 +70,20 @@ OPTIONS = [  # choices that keep other state or read other rows
     ("melu", ["method.start=cold", "method.learner.drop_last=false"]),
     ("bag_of_items", [*REGRESSION, "schedule=next_period"]),
     ("bag_of_items", [*REGRESSION, "schedule=own_tests", "method.longest=3"]),
+    (
+        "catn",
+        [
+            "method.reads=new",
+            "method.start=warm",
+            "method.own_review=masked",
+            "method.learner.batches=users",
+            "backbone.words=frozen",
+            "backbone.encoder_by=document",
+        ],
+    ),
+    ("anr", ["method.reads=new", "method.start=warm", "method.user_bias=from_source"]),
+    ("cmf", ["method.reads=new", "method.start=warm"]),
+    ("emcdr", ["method.reads=first"]),
     ("session_fine_tune", ["method.learner.inputs=past", "method.start=cold"]),
     ("ader", ["method.distil=false", "method.memory.selection=loss", "method.memory.size=50"]),
     (

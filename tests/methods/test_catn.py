@@ -15,7 +15,11 @@ from recretrain.testing.contract import case, learn
 @pytest.fixture(scope="module", params=["live", "off"])
 def learned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[CATN, list[int], int]:
     """CATN after its first period, users who wrote in the source, and an item of the target."""
-    network = [f"backbone.auxiliary={request.param}", "backbone.style.pad_softmax=masked", "backbone.style.query_std=0.5"]
+    network = [
+        f"backbone.auxiliary={request.param}",
+        "backbone.style.pad_softmax=masked",
+        "backbone.style.query_std=0.5",
+    ]
     made = case("catn_bias", *network, "eval=cold_users", "schedule=own_tests")
     stream = made.stream(tmp_path_factory.mktemp("data"))
     method = made.method(stream)
