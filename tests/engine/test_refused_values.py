@@ -19,7 +19,7 @@ REFUSED = [  # overrides, of which the last one is at fault, and what it must be
     ("eval.ks=[]", "not empty"),
     ("eval.metrics=[]", "not empty"),
     ("eval=prefixes eval.questions.history=0", "at least 1, or null"),
-    ("eval=episodes eval.metrics=[recall]", "mae, mse, rmse, ndcg_lin, ndcg_exp"),
+    ("eval=episodes eval.metrics=[recall]", "mae, mse, rmse, mse_by_batch, ndcg_lin, ndcg_exp"),
     ("eval=episodes eval.questions.split=late", "random, in_time"),
     ("eval=episodes eval.questions.users=old", "all, new"),
     ("eval=episodes eval.questions.queries=0", "at least 1"),
