@@ -71,7 +71,7 @@ class ReviewNet(Backbone):
 
     @abstractmethod
     def meet(self, user: Tensor, item: Tensor) -> Tensor:
-        """What the documents say of pairs, from their vectors.  # [..., v], [..., v] -> [...]"""
+        """Ratings of pairs by their documents alone, from their vectors.  # [..., v], [..., v] -> [...]"""
 
     @abstractmethod
     def penalty(self) -> Tensor:

@@ -5,29 +5,26 @@ Zhao et al., SIGIR 2020; docs/methods/catn.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from recretrain.backbones.catn import SOURCE, TARGET, AspectNet, Flow, Pairs, Texts
-from recretrain.data.documents import Texts as Written
-from recretrain.data.documents import joined_texts
 from recretrain.data.interactions import Interactions
-from recretrain.data.kinds import Questions, Ratings
+from recretrain.data.kinds import Ratings
 from recretrain.data.schedule import Task
 from recretrain.methods.base import Fit, Note
-from recretrain.methods.cross_domain import CrossDomain, Domains
+from recretrain.methods.by_reviews import ByReviews, Kind
+from recretrain.methods.cross_domain import Domains
 from recretrain.methods.learners.two_flows import FlowRows, TwoFlows
 from recretrain.methods.parts.biases import BiasTransfer, shrunk, transferred
 from recretrain.methods.parts.reviews import Reviews
 from recretrain.methods.parts.search import HeldOut, Search, settings
 from recretrain.values import Part
-
-_TOGETHER = 256  # documents that are read at once where nothing is learned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +76,8 @@ class Explained(NamedTuple):
     of_item: Attended
 
 
-class CATN(CrossDomain[AspectNet]):
-    """Two flows on the common users' ratings; documents grow with the periods, answers are from kept vectors.
+class CATN(ByReviews[AspectNet]):
+    """Two flows on the common users' ratings.
 
     docs/methods/catn.md.
     """
@@ -99,35 +96,34 @@ class CATN(CrossDomain[AspectNet]):
         own_review: Literal["kept", "masked"],
     ) -> None:
         """`own_review`: of the rating that is learned, in the document of its item (catn.md, T5)."""
-        super().__init__(backbone=backbone, reads=reads, start=start, validation=validation)
+        nothing_written = partial(
+            Reviews,
+            backbone.item_space,
+            len(backbone.user_bias),
+            longest=backbone.style.longest,
+            auxiliary=backbone.auxiliary == "live",
+            authors=own_review == "masked",
+        )
+        super().__init__(
+            backbone=backbone, reads=reads, start=start, validation=validation, nothing_written=nothing_written
+        )
         self.learner = learner
         self.biases = biases
         self.own_review = own_review
-        self.reviews = self._nothing_written()
         self.met_user = torch.zeros_like(backbone.user_bias, dtype=torch.bool)  # [n_users] their bias was trained
         self.met_item = torch.zeros_like(backbone.item_bias, dtype=torch.bool)  # [n_items] theirs was learned
         self._clear_user_bias()
-        self._unread: Written | None = None
-        self._vectors: dict[str, tuple[Tensor, Tensor]] = {}  # by kind of owner: [n, M x k], and who has one: [n]
-        self._notes: Sequence[Note] = ()
-
-    def update(self, task: Task, fit: Fit) -> None:
-        """Documents grow by the period's texts, whatever is learned of them."""
-        self._notes, self._vectors, self._unread = (), {}, task.period.texts
-        super().update(task, fit)
-        self.reviews.add(self._unread, fit.generator)
-        self._vectors, self._unread = {}, None
 
     def learn(self, domains: Domains, held_out: Ratings | None, task: Task, fit: Fit) -> None:
         asked = HeldOut(held_out, fit.device)
-        self._read_but(asked, task, fit)
+        self.read_but(asked, task, fit)
         first = self._begin(domains, asked)
         rows = {SOURCE: domains.of_common("source"), TARGET: domains.of_common("target")}
         self._meet(rows)
         flows = {flow: FlowRows(own.user, partial(self._asked, flow, own)) for flow, own in rows.items() if len(own)}
         if not flows:
             return
-        measured = self.learner.fit(self.backbone, flows, fit, measure=partial(self._error, asked))
+        measured = self.learner.fit(self.backbone, flows, fit, measure=partial(self.error, asked))
         curve = [Note("valid_mse", epoch, error) for epoch, error in enumerate(measured, start=1)]
         self._notes = [*(Note(name, 0, value) for name, value in first.setting.items()), *curve]
 
@@ -136,19 +132,6 @@ class CATN(CrossDomain[AspectNet]):
         self.met_user.zero_()
         self.met_item.zero_()
         self._clear_user_bias()
-
-    @torch.no_grad()
-    def score(self, questions: Questions) -> Tensor:
-        assert questions.candidates is not None
-        return self._rated(questions.user.unsqueeze(1), questions.candidates)
-
-    def notes(self) -> Sequence[Note]:
-        """The shrinkages of the first biases, and the error on held-out ratings after each epoch."""
-        return self._notes
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._vectors = {}
-        super().load_state_dict(state)
 
     @torch.no_grad()
     def explained(self, user: int, item: int) -> Explained:
@@ -194,32 +177,6 @@ class CATN(CrossDomain[AspectNet]):
         some = rows.rows(places)
         return self.pairs(flow, some.user, some.item, learning=True), some.other["rating"]
 
-    def _read_but(self, held_out: HeldOut, task: Task, fit: Fit) -> None:
-        """Read the texts, all of them anew where all periods are learned; but last those of held-out ratings."""
-        assert self._unread is not None
-        written = self._unread
-        if self.reads == "all" and task.past:
-            self.reviews = self._nothing_written()
-            written = joined_texts([*(period.texts for period in task.past), written])
-        items = len(self.met_item)
-        held = (held_out.user * items + held_out.item).to(written.rows.user.device)
-        last = torch.isin(written.rows.user * items + written.rows.item, held)
-        now, self._unread = (
-            Written(written.rows.rows(at), written.tokens.at(at))
-            for at in (torch.nonzero(kind).squeeze(1) for kind in (~last, last))
-        )
-        self.reviews.add(now, fit.generator)
-
-    def _nothing_written(self) -> Reviews:
-        net = self.backbone
-        return Reviews(
-            net.item_space,
-            len(net.user_bias),
-            longest=net.style.longest,
-            auxiliary=net.auxiliary == "live",
-            authors=self.own_review == "masked",
-        )
-
     @torch.no_grad()
     def _clear_user_bias(self) -> None:
         if self.biases.user != "released":
@@ -244,30 +201,14 @@ class CATN(CrossDomain[AspectNet]):
         for own in rows.values():
             self.met_user[own.user] = True
 
-    def _error(self, held_out: HeldOut) -> float:
-        self._vectors = {}
-        with torch.no_grad():
-            return held_out.error(self._rated(held_out.user, held_out.item))
-
-    def _rated(self, user: Tensor, item: Tensor) -> Tensor:
-        """Ratings of the target's items, from what their owners wrote.  # [...], [...] -> [...]"""
-        return self.backbone.rated(user, item, self._kept("user", user), self._kept("item", item))
-
-    def _kept(self, kind: Literal["user", "item"], ids: Tensor) -> Tensor:
-        """Vectors of the target's flow, each computed when it is first asked for.  # [...] -> [..., M x k]"""
+    def vectors(self, kind: Kind, owners: Tensor) -> Tensor:
+        """Vectors of the target's flow.  # [D] -> [D, M x k]"""
         net, reviews = self.backbone, self.reviews
-        if kind not in self._vectors:
-            owners = net.user_bias if kind == "user" else net.item_bias
-            size = net.style.aspects * net.style.aspect_size
-            self._vectors[kind] = owners.new_zeros(len(owners), size), torch.zeros_like(owners, dtype=torch.bool)
-        vectors, known = self._vectors[kind]
-        missing = torch.unique(ids[~known[ids]])
-        for some in torch.split(missing, _TOGETHER) if len(missing) else ():
-            if kind == "item":
-                vectors[some] = net.item_vectors(TARGET, reviews.of_item.of(some))
-            else:
-                beside = reviews.auxiliary(SOURCE)
-                others = None if beside is None else beside.of(some)
-                vectors[some] = net.user_vectors(TARGET, reviews.of_user(SOURCE).of(some), others)
-        known[missing] = True
-        return vectors[ids]
+        if kind == "item":
+            return net.item_vectors(TARGET, reviews.of_item.of(owners))
+        beside = reviews.auxiliary(SOURCE)
+        others = None if beside is None else beside.of(owners)
+        return net.user_vectors(TARGET, reviews.of_user(SOURCE).of(owners), others)
+
+    def rated(self, user: Tensor, item: Tensor, of_user: Tensor, of_item: Tensor) -> Tensor:
+        return self.backbone.rated(user, item, of_user, of_item)

@@ -11,7 +11,7 @@ from recretrain.backbones.two_domains import TwoDomains
 from recretrain.data.interactions import concatenate
 from recretrain.data.kinds import Ratings
 from recretrain.data.schedule import Task
-from recretrain.methods.base import Fit, Note
+from recretrain.methods.base import Fit
 from recretrain.methods.cross_domain import CrossDomain, Domains
 from recretrain.methods.parts.factorising import LeastSquares, Rows, Tables, alternate
 from recretrain.methods.parts.search import HeldOut, Search, settings
@@ -41,7 +41,6 @@ class CMF(CrossDomain[TwoDomains]):
         factors.check(backbone.width)
         self.factors = factors
         self.target_shares = target_shares
-        self._notes: Sequence[Note] = ()
 
     def learn(self, domains: Domains, held_out: Ratings | None, task: Task, fit: Fit) -> None:
         asked = HeldOut(held_out, fit.device)
@@ -64,7 +63,3 @@ class CMF(CrossDomain[TwoDomains]):
             search.offer(setting, asked.error(made.factors(means[1]).predict(asked.user, asked.item)), made)
         backbone.write(search.best.factors(means[1]), means[0])
         self._notes = search.notes()
-
-    def notes(self) -> Sequence[Note]:
-        """The chosen rank, penalty and alpha, and their error on held-out ratings."""
-        return self._notes

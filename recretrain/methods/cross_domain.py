@@ -17,7 +17,7 @@ from recretrain.data.kinds import ColdUserRatings, Ratings
 from recretrain.data.schedule import Task
 from recretrain.data.stream import Period
 from recretrain.errors import DataError
-from recretrain.methods.base import B, Fit, RetrainMethod
+from recretrain.methods.base import B, Fit, Note, RetrainMethod
 from recretrain.values import Part
 
 
@@ -76,8 +76,10 @@ class CrossDomain(RetrainMethod[B], ABC):
         self.reads = reads
         self.start = start
         self.validation = validation
+        self._notes: Sequence[Note] = ()
 
     def update(self, task: Task, fit: Fit) -> None:
+        self._notes = ()
         if task.past and self.reads == "first":
             return
         domains = Domains.of(self.periods(task)).to(fit.device)
@@ -95,6 +97,10 @@ class CrossDomain(RetrainMethod[B], ABC):
     def learn(self, domains: Domains, held_out: Ratings | None, task: Task, fit: Fit) -> None:
         """Fit to the rows of `domains`, which are on `fit.device`; `held_out` is not, and None where there is none."""
 
+    def notes(self) -> Sequence[Note]:
+        """What the last update chose and measured on held-out ratings; nothing where it learned nothing."""
+        return self._notes
+
     def periods(self, task: Task) -> Sequence[Period]:
         """The periods that an update learns from."""
         return [*(task.past if self.reads == "all" else ()), task.period]
@@ -104,7 +110,7 @@ class CrossDomain(RetrainMethod[B], ABC):
         self.backbone.draw(fit.generator)
 
     def _parted(self, domains: Domains, task: Task, fit: Fit) -> tuple[Domains, Ratings | None]:
-        """What is learned from, and what is held out."""
+        """The rows to learn from, and the ratings that are held out."""
         given = task.period.valid
         if isinstance(given, Ratings) and len(given):
             return domains, given

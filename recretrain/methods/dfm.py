@@ -118,7 +118,7 @@ class Entries:
         return cls(Ragged(offsets, other[order]), value[order], sizes[1], told)
 
     def at(self, ids: Tensor) -> tuple[Ragged, Tensor]:
-        """What these owners have rated, and how.  # [U] -> [U] rows, [values]"""
+        """The ids that these owners have rated, and the ratings.  # [U] -> [U] rows, [values]"""
         places = Ragged(self.owned.offsets, torch.arange(len(self.value), device=ids.device)).at(ids)
         return Ragged(places.offsets, self.owned.values[places.values]), self.value[places.values]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -12,7 +11,7 @@ from recretrain.backbones.two_domains import TwoDomains
 from recretrain.data.kinds import Ratings
 from recretrain.data.schedule import Task
 from recretrain.errors import ConfigError
-from recretrain.methods.base import Fit, Note
+from recretrain.methods.base import Fit
 from recretrain.methods.cross_domain import CrossDomain, Domains
 from recretrain.methods.parts.factorising import Factoriser, Tables
 from recretrain.methods.parts.mappings import Mapped, UserMap
@@ -48,7 +47,6 @@ class MappedFactors(CrossDomain[TwoDomains]):
         self.factors = factors
         self.mapping = mapping
         self.tables: dict[str, Tensor] = {}  # of both domains as they were fitted, for a warm start alone
-        self._notes: Sequence[Note] = ()
 
     def learn(self, domains: Domains, held_out: Ratings | None, task: Task, fit: Fit) -> None:
         asked, backbone = HeldOut(held_out, fit.device), self.backbone
@@ -73,10 +71,6 @@ class MappedFactors(CrossDomain[TwoDomains]):
         if self.start == "warm":
             self._keep(source=there, target=here)
         self._notes = search.notes()
-
-    def notes(self) -> Sequence[Note]:
-        """The chosen settings of factors and map, and their error on held-out ratings."""
-        return self._notes
 
     def _before(self, domain: str, rank: int, fit: Fit) -> Tables:
         """Where a fit begins: from nothing, or from what an earlier one gave."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from recretrain.backbones.two_domains import Factors, TwoDomains
 from recretrain.data.kinds import Ratings
 from recretrain.data.schedule import Task
-from recretrain.methods.base import Fit, Note
+from recretrain.methods.base import Fit
 from recretrain.methods.cross_domain import CrossDomain, Domains
 from recretrain.methods.parts.biases import BiasTransfer
 from recretrain.values import Part
@@ -34,7 +33,6 @@ class MappedBiases(CrossDomain[TwoDomains]):
     ) -> None:
         super().__init__(backbone=backbone, reads=reads, start=start, validation=validation)
         self.biases = biases
-        self._notes: Sequence[Note] = ()
 
     def learn(self, domains: Domains, held_out: Ratings | None, task: Task, fit: Fit) -> None:
         search = self.biases.fit(domains, held_out, self.backbone.sizes, mapped=True)
@@ -44,10 +42,6 @@ class MappedBiases(CrossDomain[TwoDomains]):
         nothing = (before.item[:, :0], before.user[:, :0])
         self.backbone.write(Factors(made.mean, item, user, *nothing), domains.source.other["rating"].double().mean())
         self._notes = search.notes()
-
-    def notes(self) -> Sequence[Note]:
-        """The chosen shrinkages, their error on held-out ratings, and the slope."""
-        return self._notes
 
 
 def _having(owner: Tensor, like: Tensor) -> Tensor:

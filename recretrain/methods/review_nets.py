@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,12 +14,12 @@ from torch.optim import Optimizer
 from recretrain.backbones.review_net import ReviewNet
 from recretrain.backbones.tables import DenseAdam
 from recretrain.data.batches import Columns
-from recretrain.data.documents import Texts, joined_texts
 from recretrain.data.interactions import Interactions
-from recretrain.data.kinds import Questions, Ratings
+from recretrain.data.kinds import Ratings
 from recretrain.data.schedule import Task
 from recretrain.methods.base import Fit, Note
-from recretrain.methods.cross_domain import CrossDomain, Domains
+from recretrain.methods.by_reviews import ByReviews, Kind
+from recretrain.methods.cross_domain import Domains
 from recretrain.methods.learners.next_item import training
 from recretrain.methods.learners.two_flows import StepStopping
 from recretrain.methods.objective import Objective
@@ -29,8 +29,6 @@ from recretrain.methods.parts.search import HeldOut, Search
 from recretrain.values import AtLeast1, NotNegative, Part, Positive
 
 Rated = tuple[Tensor, Tensor, Tensor]  # user, item, rating: [B] each
-
-_TOGETHER = 256  # documents that are read at once where nothing is learned
 
 
 class ReviewLearner:
@@ -85,7 +83,7 @@ class ReviewLoss(Objective[Rated]):
         return F.mse_loss(predicted, rating) + self._l2 * net.penalty()
 
 
-class ReviewNets(CrossDomain[ReviewNet]):
+class ReviewNets(ByReviews[ReviewNet]):
     """ANR and DeepCoNN: source documents of users, target documents of items, the common users' target rows.
 
     A user's bias is not trained, as that of a cold one could not be: it is 0, or mapped from the source.
@@ -105,31 +103,30 @@ class ReviewNets(CrossDomain[ReviewNet]):
         user_bias: Literal["zero", "from_source"],
         biases: BiasTransfer,
     ) -> None:
-        super().__init__(backbone=backbone, reads=reads, start=start, validation=validation)
+        nothing_written = partial(
+            Reviews,
+            backbone.item_space,
+            len(backbone.user_bias),
+            longest=backbone.longest,
+            auxiliary=False,
+            authors=False,
+        )
+        super().__init__(
+            backbone=backbone, reads=reads, start=start, validation=validation, nothing_written=nothing_written
+        )
         self.learner = learner
         self.user_bias = user_bias
         self.biases = biases
-        self.reviews = self._nothing_written()
         self.met = torch.zeros_like(backbone.item_bias, dtype=torch.bool)  # [n_items] their bias was learned
-        self._vectors: dict[str, tuple[Tensor, Tensor]] = {}  # by kind of owner: [n, v], and who has one: [n]
-        self._unread: Texts | None = None
-        self._notes: Sequence[Note] = ()
-
-    def update(self, task: Task, fit: Fit) -> None:
-        """Documents grow by the period's texts, whatever is learned of them."""
-        self._notes, self._vectors, self._unread = (), {}, task.period.texts
-        super().update(task, fit)
-        self.reviews.add(self._unread, fit.generator)
-        self._vectors, self._unread = {}, None
 
     def learn(self, domains: Domains, held_out: Ratings | None, task: Task, fit: Fit) -> None:
         asked = HeldOut(held_out, fit.device)
-        self._read_but(asked, task, fit)
+        self.read_but(asked, task, fit)
         first = self._begin(domains, held_out)
         rows = domains.of_common("target")
         if not len(rows):
             return
-        measure = partial(self._error, asked) if len(asked) else None
+        measure = partial(self.error, asked) if len(asked) else None
         errors = self.learner.fit(self.backbone, rows, self.reviews, fit, measure=measure)
         curve = [Note("valid_mse", epoch, error) for epoch, error in enumerate(errors, start=1)]
         self._notes = [*(note._replace(name=f"first_{note.name}") for note in first.notes()), *curve]
@@ -137,19 +134,6 @@ class ReviewNets(CrossDomain[ReviewNet]):
     def renew(self, fit: Fit) -> None:
         super().renew(fit)
         self.met.zero_()
-
-    @torch.no_grad()
-    def score(self, questions: Questions) -> Tensor:
-        assert questions.candidates is not None
-        return self._rated(questions.user.unsqueeze(1), questions.candidates)
-
-    def notes(self) -> Sequence[Note]:
-        """How the first biases were chosen (`first_...`), and the error on held-out ratings after each epoch."""
-        return self._notes
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._vectors = {}
-        super().load_state_dict(state)
 
     @torch.no_grad()
     def _begin(self, domains: Domains, held_out: Ratings | None) -> Search[Transferred]:
@@ -168,49 +152,12 @@ class ReviewNets(CrossDomain[ReviewNet]):
         net.user_bias.copy_(torch.where(known, first.user.float(), net.user_bias))
         return search
 
-    def _read_but(self, held_out: HeldOut, task: Task, fit: Fit) -> None:
-        """Read the texts, of all periods if all are learned; those of held-out ratings wait until it is done."""
-        assert self._unread is not None
-        written = self._unread
-        if self.reads == "all" and task.past:
-            self.reviews = self._nothing_written()
-            written = joined_texts([*(period.texts for period in task.past), written])
-        items = len(self.met)
-        held = (held_out.user * items + held_out.item).to(written.rows.user.device)
-        last = torch.isin(written.rows.user * items + written.rows.item, held)
-        now, self._unread = (
-            Texts(written.rows.rows(at), written.tokens.at(at))
-            for at in (torch.nonzero(kind).squeeze(1) for kind in (~last, last))
-        )
-        self.reviews.add(now, fit.generator)
+    def vectors(self, kind: Kind, owners: Tensor) -> Tensor:
+        net, reviews = self.backbone, self.reviews
+        if kind == "item":
+            return net.item_vectors(reviews.of_item.of(owners))
+        return net.user_vectors(reviews.of_user(SOURCE).of(owners))
 
-    def _nothing_written(self) -> Reviews:
+    def rated(self, user: Tensor, item: Tensor, of_user: Tensor, of_item: Tensor) -> Tensor:
         net = self.backbone
-        return Reviews(net.item_space, len(net.user_bias), longest=net.longest, auxiliary=False, authors=False)
-
-    def _error(self, held_out: HeldOut) -> float:
-        self._vectors = {}
-        with torch.no_grad():
-            return held_out.error(self._rated(held_out.user, held_out.item))
-
-    def _rated(self, user: Tensor, item: Tensor) -> Tensor:
-        """Ratings from the documents.  # [B, 1], [B, n] -> [B, n]; [N], [N] -> [N]"""
-        net = self.backbone
-        of_user, of_item = self._kept("user", user), self._kept("item", item)
         return net.biases(user, item) + net.meet(of_user.expand_as(of_item), of_item)
-
-    def _kept(self, kind: Literal["user", "item"], ids: Tensor) -> Tensor:
-        """Vectors of users or items, each computed when it is first asked for.  # [...] -> [..., v]"""
-        net = self.backbone
-        documents = self.reviews.of_user(SOURCE) if kind == "user" else self.reviews.of_item
-        read = net.user_vectors if kind == "user" else net.item_vectors
-        if kind not in self._vectors:
-            size = read(documents.of(ids.flatten()[:1])).shape[1]
-            nothing = net.mean.new_zeros(len(documents), size)
-            self._vectors[kind] = nothing, torch.zeros_like(nothing[:, 0], dtype=torch.bool)
-        vectors, known = self._vectors[kind]
-        missing = torch.unique(ids[~known[ids]])
-        for some in torch.split(missing, _TOGETHER):
-            vectors[some] = read(documents.of(some))
-        known[missing] = True
-        return vectors[ids]

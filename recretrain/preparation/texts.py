@@ -56,7 +56,7 @@ class Texts:
             )
 
     def identity(self, place: Path | None) -> dict[str, Any]:
-        """What is known of the file of vectors without reading it; `place`: the folder of the data, where it exists."""
+        """Name and size of the file of vectors, for the digest; `place`: the folder of the data, where it exists."""
         if self.file is None or place is None:
             return {}
         return {"file": [Path(self.file).name, self._vector_file(place).stat().st_size]}

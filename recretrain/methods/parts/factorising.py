@@ -63,7 +63,7 @@ class Tables(NamedTuple):
 
     @classmethod
     def of(cls, backbone: TwoDomains) -> Tables:
-        """What a backbone holds of its users and items."""
+        """The biases and factors of a backbone."""
         user = torch.cat([backbone.user_bias.unsqueeze(1), backbone.user], 1)
         return cls(user, torch.cat([backbone.item_bias.unsqueeze(1), backbone.item], 1))
 

@@ -9,9 +9,8 @@ from typing import ClassVar
 
 import duckdb
 
-from recretrain.errors import DataError
 from recretrain.preparation.sources import lines
-from recretrain.preparation.sources.domains import Domains, TwoDomains
+from recretrain.preparation.sources.domains import Domains, TwoDomains, both_files
 from recretrain.preparation.sql import Connection, Relation, quoted
 
 
@@ -33,14 +32,7 @@ class DomainRatings(TwoDomains):
     layout: ClassVar[str] = "two tab-separated files of user, item and rating"
 
     def files_in(self, place: Path) -> list[Path]:
-        files = [place / name for name in (self.domains.source_file, self.domains.target_file)]
-        found = [file for file in files if file.is_file()]
-        if len(found) == 1:
-            (lost,) = set(files) - set(found)
-            raise DataError(
-                f"{lost} is missing beside {found[0].name}; get it, or set data.domains.source_file and target_file"
-            )
-        return found
+        return both_files(place, self.domains.source_file, self.domains.target_file)
 
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
         first, second = (self._read(file, space) for file, space in zip(files, self.domains.names, strict=True))

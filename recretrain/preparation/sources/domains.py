@@ -160,6 +160,18 @@ class TwoDomains(Source, ABC):
         log.info("%s: %s: %s", self.name, told, ", ".join(f"{count} {role}" for role, count in counts.items()))
 
 
+def both_files(place: Path, source_file: str, target_file: str) -> list[Path]:
+    """The files of the two domains at `place`; none if neither is there. Raises DataError where one alone is."""
+    files = [place / name for name in (source_file, target_file)]
+    found = [file for file in files if file.is_file()]
+    if len(found) == 1:
+        (lost,) = set(files) - set(found)
+        raise DataError(
+            f"{lost} is missing beside {found[0].name}; get it, or set data.domains.source_file and target_file"
+        )
+    return found
+
+
 def _rare(column: str, least: int) -> str:
     """A condition of SQL: the row's user (or item) has fewer than `least` rows of the row's domain."""
     return f"""("{column}", space) IN (

@@ -13,7 +13,7 @@ import duckdb
 from recretrain.errors import DataError
 from recretrain.preparation.sources import lines
 from recretrain.preparation.sources.base import Deletion
-from recretrain.preparation.sources.domains import Domains, TwoDomains
+from recretrain.preparation.sources.domains import Domains, TwoDomains, both_files
 from recretrain.preparation.sources.json_events import read_json
 from recretrain.preparation.sql import Connection, Relation, quoted
 from recretrain.preparation.synthetic.reviews import FILES
@@ -91,14 +91,7 @@ class AmazonPair(TwoReviewedDomains):
         generated = [place / name for name in FILES]
         if all(file.is_file() for file in generated):
             return generated
-        files = [place / name for name in (self.domains.source_file, self.domains.target_file)]
-        found = [file for file in files if file.is_file()]
-        if len(found) == 1:
-            (lost,) = set(files) - set(found)
-            raise DataError(
-                f"{lost} is missing beside {found[0].name}; get it, or set data.domains.source_file and target_file"
-            )
-        return found
+        return both_files(place, self.domains.source_file, self.domains.target_file)
 
     def reviews(self, connection: Connection, files: Sequence[Path]) -> None:
         read_reviews(connection, dict(zip(self.domains.names, files, strict=True)))
