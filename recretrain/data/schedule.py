@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Literal, Protocol
 
 import torch
@@ -78,9 +79,9 @@ class NextPeriod:
 
     def _maker(self, stream: Stream, on_read: OnRead, index: int, learned: int) -> Callable[[], Task]:
         def make() -> Task:
+            period: Period
             if index == 0:
-                name = f"{stream[0].name}..{stream[learned].name}"
-                period, past = Period(learned, name, _Block(stream, self._block), on_read), Past([])
+                period, past = Block(stream, self._block, on_read), Past([])
             else:
                 period, past = stream[learned].watched(on_read), _before(stream, learned, on_read)
             return Task(index, period, past, lambda: self._tests(stream, learned + 1))
@@ -116,30 +117,39 @@ class NextPeriod:
             )
 
 
-class _Block(Rows):
-    """The first periods of a stream as one."""
+class Block(Period):
+    """The first periods of a stream as one. Its parts report what is read of them, so that no row counts twice."""
 
-    def __init__(self, stream: Stream, periods: int) -> None:
+    def __init__(self, stream: Stream, periods: int, on_read: OnRead | None = None) -> None:
         self._stream = stream
-        self._periods = range(periods)
+        self.parts = _before(stream, periods, on_read)
+        super().__init__(periods - 1, f"{stream[0].name}..{stream[periods - 1].name}", _Joined(self.parts))
+
+    def watched(self, on_read: OnRead) -> Block:
+        return Block(self._stream, len(self.parts), on_read)
+
+
+class _Joined(Rows):
+    """The rows of several periods, read through them."""
+
+    def __init__(self, parts: Sequence[Period]) -> None:
+        self._parts = parts
 
     def interactions(self) -> Interactions:
-        return concatenate([self._stream.interactions(period, "train") for period in self._periods])
+        return concatenate([part.train for part in self._parts])
 
     def questions(self) -> TestSet:
-        asked = [self._stream.questions(period, "train") for period in self._periods]
-        return joined(self._periods[-1], asked)
+        return joined(len(self._parts) - 1, [part.questions for part in self._parts])
 
     def valid(self) -> TestSet | None:
-        given = [period for period in self._periods if self._stream.has_part(period, "valid")]
-        asked = [self._stream.questions(period, "valid") for period in given]
-        return joined(self._periods[-1], asked) if asked else None
+        asked = [test for part in self._parts if (test := part.valid) is not None]
+        return joined(len(self._parts) - 1, asked) if asked else None
 
     def context(self) -> Interactions:
-        return concatenate([self._stream.interactions(period, "context") for period in self._periods])
+        return concatenate([part.context for part in self._parts])
 
     def texts(self) -> Texts:
-        return joined_texts([self._stream.texts(period) for period in self._periods])
+        return joined_texts([part.texts for part in self._parts])
 
 
 class OwnTests:
@@ -258,8 +268,11 @@ class Downstream(OwnTests):
 _ROLES = {"choosing": "valid", "test": "test"}  # what a part of a period is asked as
 
 
-def _before(stream: Stream, period: int, on_read: OnRead) -> Past:
-    return Past([lambda p=p: stream[p].watched(on_read) for p in range(period)])  # type: ignore[misc]
+def _before(stream: Stream, period: int, on_read: OnRead | None) -> Past:
+    def one(p: int) -> Period:
+        return stream[p] if on_read is None else stream[p].watched(on_read)
+
+    return Past([partial(one, p) for p in range(period)])
 
 
 def _grouped(test: TestSet, name: str) -> TestSet:

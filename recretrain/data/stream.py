@@ -43,6 +43,8 @@ class Asks(Protocol):
 class Period:
     """One slice of the stream. Rows are read at the first look, and every look is reported to `on_read`."""
 
+    parts: Sequence[Period] = ()  # the single periods, in order, of one that is made of several (`schedule.Block`)
+
     def __init__(self, index: int, name: str, rows: Rows, on_read: OnRead | None = None) -> None:
         self.index = index
         self.name = name

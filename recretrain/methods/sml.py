@@ -6,6 +6,8 @@ Theta `transfer`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -22,10 +24,11 @@ from recretrain.data.negatives import NegativeSampler
 from recretrain.data.schedule import Task
 from recretrain.data.stream import Period
 from recretrain.errors import ConfigError
-from recretrain.methods.base import Fit, RetrainMethod
+from recretrain.methods.base import Fit, Note, RetrainMethod
 from recretrain.methods.learners.base import Lesson
 from recretrain.methods.learners.log_loss import LogLoss, LogLossLearner, log_loss, summed_squares
 from recretrain.methods.objective import Objective
+from recretrain.methods.parts.gate_notes import Met, gate_notes
 from recretrain.methods.parts.transfer import Network, Transfer
 from recretrain.methods.state import Made, Stateful
 from recretrain.values import AtLeast0, AtLeast1, NotNegative, Positive
@@ -67,6 +70,24 @@ class FreshFit(Stateful):
         fit(objective, batches, epochs=self.epochs)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Taught:
+    """What teaches the transfer, and until when.
+
+    `by`: the period that followed the one fitted, or that one itself (SML-N); `until`: a period, from which on the
+    transfer stays as it is (SML-S).
+    """
+
+    by: Literal["next", "same"]
+    until: AtLeast0 | None
+
+    def period(self, *, fitted: Period, following: Period) -> Period | None:
+        """The period whose rows are the lesson; None where there is none any more."""
+        if self.until is not None and following.index >= self.until:
+            return None
+        return following if self.by == "next" else fitted
+
+
 class Teaching(Stateful):
     """The transfer's own settings: its networks, and how and on what they are taught."""
 
@@ -79,16 +100,16 @@ class Teaching(Stateful):
         weight_decay: NotNegative,
         batch_size: AtLeast1,
         negatives: Drawn,
-        taught_on: Literal["next", "same"],
-        taught_until: AtLeast0 | None,
+        adam: Literal["carried", "new"],
+        taught: Taught,
     ) -> None:
-        """`taught_on`: the period that followed, or the one fitted (SML-N); `taught_until`: a period (SML-S)."""
+        """`adam`: its moments live for the whole run, as released, or begin anew with each period."""
         self.network = network
         self.epochs = epochs
         self.batch_size = batch_size
         self.negatives = negatives
-        self.taught_on = taught_on
-        self.taught_until = taught_until
+        self.new_adam = adam == "new"
+        self.taught = taught
         self.adam = Made(lambda weights: DenseAdam(weights, learning_rate=learning_rate, weight_decay=weight_decay))
         self.nets = nn.ModuleDict()
 
@@ -96,6 +117,17 @@ class Teaching(Stateful):
         """Draw one network for each table of `mf`."""
         size = mf.user.shape[1]
         self.nets = nn.ModuleDict({table: self.network.made(size) for table in ("user", "item")}).to(mf.device)
+
+    def begin(self, mf: MF, fit: Fit) -> None:
+        """Teach the networks what they are to know before the first lesson, by the fitted rows of `mf`."""
+        for name, table in tables(mf).items():
+            self.network.begin(self.net(name), table, fit)
+
+    def net(self, table: str) -> Transfer:
+        """The network of a table, `user` or `item`."""
+        found = self.nets[table]
+        assert isinstance(found, Transfer)
+        return found
 
     def __call__(self, mf: MF, period: Period, previous: Tables, fresh: Tables, fit: Fit) -> None:
         batches = batches_of(mf, period, fit, negatives=self.negatives, batch_size=self.batch_size)
@@ -119,7 +151,11 @@ class SML(RetrainMethod[MF]):
         loops: AtLeast1,
         continues_from: Literal["transferred", "own"],
         inactive_rows: Literal["transferred", "kept"],
+        lessons_from: AtLeast1 | None,
     ) -> None:
+        """`lessons_from`: a period of the warm-up block, from which on it is gone through period by period to teach
+        the transfer, before the run begins from rows fitted to the whole block (sml.md, l).
+        """
         super().__init__(backbone=backbone)
         self.pretraining = pretraining
         self.fresh = fresh
@@ -127,19 +163,69 @@ class SML(RetrainMethod[MF]):
         self.loops = loops
         self.continues_from = continues_from
         self.inactive_rows = inactive_rows
+        self.lessons_from = lessons_from
         self.transfer.make(backbone)
+        self.met = Met(tables(backbone))
         self.previous: Tables | None = None  # None until the first period after the warm-up
         self.fresh_rows: Tables | None = None
+        self._notes: list[Note] = []
 
     def update(self, task: Task, fit: Fit) -> None:
         if not task.past:
-            lesson = Lesson(task.period, task.past, whole=False, cold=False)
-            fit.once("pretraining", self.backbone, lambda: self.pretraining.fit(self.backbone, lesson, fit))
-            self.pretraining.renew()
+            self._warm_up(task.period, fit)
+        else:
+            if self.previous is not None:  # today's data answer how well yesterday's blend foresaw them
+                self._finish(yesterday=task.past[-1], today=task.period, fit=fit)
+            self._begin(task.period, fit)
+            self._notes = self._about_gates(task.period.train)
+        self.met.add(task.period.train)
+
+    def notes(self) -> Sequence[Note]:
+        return self._notes
+
+    def _warm_up(self, block: Period, fit: Fit) -> None:
+        """Fit the rows to all of the block, as every method that shares the pre-training does."""
+        early, late = self._parted(block)
+        drawn = copy_tables(self.backbone)
+        self._pretrain_once(Lesson(block, [], whole=False, cold=False), fit)
+        if not late:
+            self.transfer.begin(self.backbone, fit)
             return
-        if self.previous is not None:  # today's data answer how well yesterday's blend foresaw them
-            self._finish(yesterday=task.past[-1], today=task.period, fit=fit)
-        self._begin(task.period, fit)
+        start = copy_tables(self.backbone)
+        self._serve(drawn)
+        self._take_lessons(early, late, fit)
+        self._serve(start)
+        self.previous = self.fresh_rows = None
+        self.fresh.adam.renew()
+
+    def _pretrain_once(self, lesson: Lesson, fit: Fit) -> None:
+        fit.once("pretraining", self.backbone, lambda: self.pretraining.fit(self.backbone, lesson, fit))
+        self.pretraining.renew()
+
+    def _parted(self, block: Period) -> tuple[Sequence[Period], Sequence[Period]]:
+        """The periods of the warm-up before `lessons_from` and from it on; none where there are no lessons in it."""
+        if self.lessons_from is None:
+            return (), ()
+        parts, needed = block.parts, self.lessons_from + 2  # one to fit, one to be taught by
+        if len(parts) < needed:
+            raise ConfigError(
+                f"method.lessons_from={self.lessons_from} needs a warm-up of at least {needed} periods, and "
+                f"{block.name} is {max(len(parts), 1)}: lower it, set schedule.warm_up=tests for a longer warm-up, or "
+                "method.lessons_from=null"
+            )
+        return parts[: self.lessons_from], parts[self.lessons_from :]
+
+    def _take_lessons(self, early: Sequence[Period], late: Sequence[Period], fit: Fit) -> None:
+        """Fit the rows to the early periods, then teach the transfer by the late ones, stage by stage."""
+        *past, last = early
+        self.pretraining.fit(self.backbone, Lesson(last, past, whole=True, cold=False), fit)
+        self.pretraining.renew()
+        self.transfer.begin(self.backbone, fit)
+        yesterday = late[0]
+        for today in late[1:]:
+            self._begin(yesterday, fit)
+            self._finish(yesterday=yesterday, today=today, fit=fit)
+            yesterday = today
 
     def _begin(self, today: Period, fit: Fit) -> None:
         """The part of today's stage that precedes its test: one fit of `fresh`, one blend."""
@@ -147,23 +233,28 @@ class SML(RetrainMethod[MF]):
             self.fresh.adam.renew()
         self.previous = copy_tables(self.backbone)
         self._fit_fresh(today, fit)
-        self._blend(today.train)
+        self._blend(today)
 
     def _finish(self, *, yesterday: Period, today: Period, fit: Fit) -> None:
         """The rest of yesterday's stage: the transfer learns, `fresh` is fitted again under it, and so on."""
-        teaching = self.transfer
-        if teaching.taught_until is not None and today.index >= teaching.taught_until:
+        lesson = self.transfer.taught.period(fitted=yesterday, following=today)
+        if lesson is None:
             return
-        taught = today if teaching.taught_on == "next" else yesterday
+        assert self.previous is not None
+        assert self.fresh_rows is not None
+        if self.transfer.new_adam:
+            self.transfer.adam.renew()
+        own = self.continues_from == "own"
+        if own:
+            self._serve(self.fresh_rows)
         for loop in range(self.loops):
             if loop:
-                if self.continues_from == "own":
-                    self._restore_fresh()
                 self._fit_fresh(yesterday, fit)
-            assert self.previous is not None
-            assert self.fresh_rows is not None
-            teaching(self.backbone, taught, self.previous, self.fresh_rows, fit)
-            self._blend(yesterday.train)  # the released code's monitoring does this as a side effect (sml.md, T1)
+            self.transfer(self.backbone, lesson, self.previous, self.fresh_rows, fit)
+            if not own:  # the released code's monitoring does this as a side effect (sml.md, T1)
+                self._blend(yesterday)
+        if own:
+            self._blend(yesterday)
 
     def _fit_fresh(self, period: Period, fit: Fit) -> None:
         assert self.previous is not None
@@ -171,28 +262,32 @@ class SML(RetrainMethod[MF]):
         self.fresh_rows = copy_tables(self.backbone)
 
     @torch.no_grad()
-    def _blend(self, rows: Interactions) -> None:
-        """Serve f(previous, fresh): for all rows, or only for those with an interaction in `rows` (sml.md, T2)."""
+    def _blend(self, period: Period) -> None:
+        """Serve f(previous, fresh): for all rows, or only for those with an interaction in `period` (sml.md, T2)."""
         assert self.previous is not None
         assert self.fresh_rows is not None
-        active = {"user": rows.user, "item": rows.item}
         for name, table in tables(self.backbone).items():
-            net = self.transfer.nets[name]
-            assert isinstance(net, Transfer)
+            net = self.transfer.net(name)
             previous, fresh = self.previous[name], self.fresh_rows[name]
             if self.inactive_rows == "transferred":
                 net.blend_into(table, previous, fresh)
                 continue
-            ids = torch.unique(active[name]).to(table.device)
+            active = period.train.user if name == "user" else period.train.item
+            ids = torch.unique(active).to(table.device)
             blended = torch.empty_like(table[ids])
             net.blend_into(blended, previous[ids], fresh[ids])
             table.copy_(previous).index_copy_(0, ids, blended)
 
     @torch.no_grad()
-    def _restore_fresh(self) -> None:
-        assert self.fresh_rows is not None
+    def _serve(self, rows: Tables) -> None:
         for name, table in tables(self.backbone).items():
-            table.copy_(self.fresh_rows[name])
+            table.copy_(rows[name])
+
+    def _about_gates(self, rows: Interactions) -> list[Note]:
+        assert self.previous is not None
+        assert self.fresh_rows is not None
+        nets = {name: self.transfer.net(name) for name in self.previous}
+        return gate_notes(nets, self.previous, self.fresh_rows, rows, self.met)
 
     def trained_parameters(self) -> int:
         return super().trained_parameters() + sum(p.numel() for p in self.transfer.nets.parameters())

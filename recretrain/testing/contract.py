@@ -291,6 +291,7 @@ def resumes_where_it_stopped(case: Case, folder: Path) -> None:
         learn(resumed, task)
         state = through_a_file(resumed.state_dict())
         assert same(state, through_a_file(unbroken.state_dict())), f"task {task.index}: the resumed state differs"
+        assert same(list(resumed.notes()), list(unbroken.notes())), f"task {task.index}: the resumed notes differ"
         for test in task.tests().values():
             assert torch.equal(case.answers(resumed, test), case.answers(unbroken, test))
 

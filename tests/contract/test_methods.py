@@ -65,6 +65,8 @@ OPTIONS = [  # choices that keep other state or read other rows
             "method.fresh.negatives=period",
         ],
     ),
+    ("sml", ["transfer@method.transfer.network=per_dimension", "method.transfer.adam=new"]),
+    ("sml_gate", ["method.lessons_from=1", "schedule.warm_up=tests", "method.transfer.adam=carried"]),
     ("melu", ["method.local.order=second", "method.local.learning_rate=0.01", "method.local.steps=3"]),
     ("melu", ["method.local.adapts=all"]),
     ("melu", ["method.start=cold", "method.learner.drop_last=false"]),

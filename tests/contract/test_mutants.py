@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from recretrain.data.interactions import Interactions
 from recretrain.data.schedule import OwnTests, Task
 from recretrain.data.stream import Period, Rows, Stream
 from recretrain.methods.ader import ADER
@@ -15,7 +16,7 @@ from recretrain.methods.melu import MeLU
 from recretrain.methods.popularity import Popularity
 from recretrain.methods.sml import SML
 from recretrain.methods.state import Stateful
-from recretrain.testing import Case, case
+from recretrain.testing import Case, case, learn
 from recretrain.testing.contract import (
     answers_each_question_by_itself,
     is_unchanged_by_being_asked,
@@ -25,6 +26,9 @@ from recretrain.testing.contract import (
     leaves_its_data_alone,
     never_asks_for_its_tests,
     resumes_where_it_stopped,
+    same,
+    slices_of,
+    through_a_file,
 )
 
 OWN = ("eval=sampled", "schedule=own_tests")
@@ -165,10 +169,81 @@ def test_a_melu_that_keeps_what_a_user_taught_it_is_caught(tmp_path: Path):
         is_unchanged_by_being_asked(with_class("melu", KeepingLocalUpdates), tmp_path / "stream")
 
 
+class TaughtByItsTests(SML):
+    """Its transfer is taught by the period that is about to be asked."""
+
+    def update(self, task, fit):
+        super().update(task, fit)
+        for test in task.tests().values():
+            if self.previous is not None:
+                asked = Period(test.period, str(test.period), Asked(test))
+                self.transfer(self.backbone, asked, self.previous, self.fresh_rows, fit)
+                self._blend(task.period)
+
+
+class Asked(Rows):
+    """The rows of a test set."""
+
+    def __init__(self, test):
+        self.test = test
+
+    def interactions(self):
+        return Interactions(self.test.user, self.test.labels)
+
+    def questions(self):
+        return self.test
+
+
+@pytest.mark.parametrize("check", [never_asks_for_its_tests, knows_nothing_of_later_periods])
+def test_a_gate_that_is_taught_by_what_it_is_about_to_be_asked_is_caught(check, tmp_path: Path):
+    check(case("sml_gate"), tmp_path / "honest")
+
+    with pytest.raises(AssertionError):
+        check(with_class("sml_gate", TaughtByItsTests), tmp_path / "stream")
+
+
+class TaughtAfterTheWarmUp(SML):
+    """Its lessons before the run go on to the period after the warm-up."""
+
+    stream: Stream
+
+    def _take_lessons(self, early, late, fit):
+        super()._take_lessons(early, [*late, self.stream[late[-1].index + 1]], fit)
+
+
+class WithStream(Case):
+    """A case whose method knows its stream."""
+
+    def method(self, stream: Stream) -> RetrainMethod[Any]:
+        method = super().method(stream)
+        method.__class__, method.stream = TaughtAfterTheWarmUp, stream
+        return method
+
+
+def test_lessons_that_reach_beyond_the_warm_up_are_caught(tmp_path: Path):
+    ahead = case("sml_gate", "method.lessons_from=1", "schedule.warm_up=3", "schedule.first_test=5")
+    leaking = WithStream(ahead.name, ahead.overrides, ahead.settings, ahead.evaluator, ahead.schedule)
+
+    def after_the_warm_up(found: Case, name: str) -> list[dict[str, Any]]:
+        states = []
+        for seed in (0, 1):
+            slices = [*slices_of(0)[:3], *slices_of(seed)[3:]]
+            stream = found.stream(tmp_path / f"{name}{seed}", slices)
+            method = found.method(stream)
+            learn(method, found.tasks(stream)[0])
+            states.append(through_a_file(method.state_dict()))
+        return states
+
+    assert same(*after_the_warm_up(ahead, "honest"))
+    assert not same(*after_the_warm_up(leaking, "leaking"))
+
+
 FORGETFUL = [  # method, the part that forgets, and what of its state
     *((SML, "sml", "", key) for key in ("previous", "fresh_rows")),
     *((SML, "sml", part, "adam") for part in ("fresh", "transfer")),
     (SML, "sml", "transfer", "nets"),
+    (SML, "sml_gate", "transfer", "nets"),
+    (SML, "sml_gate", "", "met"),
     *((ADER, "ader", "learner", key) for key in ("adam", "known")),
     (ADER, "ader", "", "memory"),
     (MeLU, "melu", "learner", "adam"),

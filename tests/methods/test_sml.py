@@ -58,7 +58,7 @@ def test_rows_without_a_new_interaction_are_served_as_they_were_or_blended(kept,
 
 
 def test_the_transfer_is_taught_from_the_third_task_on_until_the_period_that_is_named(tmp_path):
-    taught, untaught = case("sml"), case("sml", "method.transfer.taught_until=4")
+    taught, untaught = case("sml"), case("sml", "method.transfer.taught.until=4")
 
     begun = weights(run(taught, tmp_path / "a", 2))  # the first period after the warm-up teaches nothing
     assert same(begun, weights(run(taught, tmp_path / "b", 1)))

@@ -13,7 +13,7 @@ from recretrain.data.kinds import Questions, Rankings
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.evaluation.metrics import ndcg, recall
 from recretrain.evaluation.rankings import half_ranks
-from recretrain.methods.parts.transfer import Transfer
+from recretrain.methods.parts.transfer import Convolutions
 from recretrain.methods.sml import FreshObjective, TransferObjective
 
 TABLES = ("user", "item")
@@ -31,7 +31,7 @@ def golden() -> dict[str, Tensor]:
 def transfer(golden: dict[str, Tensor]) -> nn.ModuleDict:
     nets = nn.ModuleDict(
         {
-            table: Transfer(
+            table: Convolutions(
                 embedding_size=8, filters=[10, 5], hidden=512, product=True, detach_product=True, epsilon=1e-12
             )
             for table in TABLES
@@ -149,7 +149,7 @@ def test_the_detached_product_passes_no_gradient_and_the_other_option_does():
     gradients = []
     for detach in (True, False):
         torch.manual_seed(0)
-        net = Transfer(embedding_size=8, filters=[], hidden=16, product=True, detach_product=detach, epsilon=0.0)
+        net = Convolutions(embedding_size=8, filters=[], hidden=16, product=True, detach_product=detach, epsilon=0.0)
         (gradient,) = torch.autograd.grad(net(previous, fresh).sum(), fresh)
         gradients.append(gradient)
 
