@@ -14,7 +14,7 @@ _LEARNER = (
     *("inputs", "adam", "patience", "validation", "validation_k"),
 )
 _FRESH = ("epochs", "learning_rate", "reg", "reg_scaling", "batch_size", "negatives", "through_transfer")
-_TRANSFER = ("epochs", "learning_rate", "weight_decay", "batch_size", "negatives", "taught_on", "taught_until")
+_TRANSFER = ("epochs", "learning_rate", "weight_decay", "batch_size", "negatives")
 _NETWORK = ("filters", "hidden", "product", "detach_product", "epsilon")
 
 _FILTERS = (
@@ -44,6 +44,8 @@ RENAMED = (  # (old, new); a key has several new ones where methods differ
     ("method.adam", "method.fresh.adam"),
     *((f"method.transfer_{key}", f"method.transfer.{key}") for key in _TRANSFER),
     *((f"method.transfer_{key}", f"method.transfer.network.{key}") for key in _NETWORK),
+    ("method.transfer_taught_on", "method.transfer.taught.by"),
+    ("method.transfer_taught_until", "method.transfer.taught.until"),
     ("method.local_steps", "method.local.steps"),
     ("method.local_learning_rate", "method.local.learning_rate"),
     *((f"method.{key}", f"method.local.{key}") for key in ("adapts", "order", "answer_steps")),

@@ -24,15 +24,15 @@ from recretrain.configuration.signatures import (
 from recretrain.errors import ConfigError
 from recretrain.values import AtLeast1, Within
 
-GROUPS = ("method", "data", "schedule", "backbone", "eval", "trainer", "logger", "experiment", "pretraining")
+INSIDE = {"pretraining": "pretraining@method.pretraining", "transfer": "transfer@method.transfer.network"}
+GROUPS = ("method", "data", "schedule", "backbone", "eval", "trainer", "logger", "experiment", *INSIDE)
 CHOICES = [(group, option) for group in GROUPS for option in options(conf_dir(), group)]
 MUST_HAVE = {"method", "data", "schedule", "backbone", "eval"}  # nodes of every configuration
 
 
 def composed(group: str, option: str) -> dict[str, Any]:
-    key = "pretraining@method.pretraining" if group == "pretraining" else group
     overrides = ["data.path=x"] if option == "table" else []
-    values = OmegaConf.to_container(compose([f"{key}={option}", *overrides])[0], resolve=True)
+    values = OmegaConf.to_container(compose([f"{INSIDE.get(group, group)}={option}", *overrides])[0], resolve=True)
     assert isinstance(values, dict)
     return values
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from recretrain.data.schedule import NextPeriod
 from recretrain.data.stream import Stream
 from recretrain.errors import ConfigError
+from recretrain.methods.parts.transfer import DimensionGate, Network
 from recretrain.methods.sml import SML
 from recretrain.testing import Case, case, learn
 from recretrain.testing.contract import PERIODS, same, slices_of, through_a_file
@@ -82,6 +83,47 @@ def test_lessons_before_the_run_teach_the_gate_and_leave_the_rows_at_the_baselin
     assert same(tables, start)
     assert not any(map(same, taught, drawn))
     assert same(untaught, drawn)
+
+
+def test_the_first_period_after_such_lessons_teaches_nothing_yet(tmp_path):
+    """It has fitted no row that the next one could judge."""
+    found = gate(*FAIR)
+    stream = found.stream(tmp_path / "s")
+    method, ends = found.method(stream), []
+    for task in found.tasks(stream)[:3]:
+        learn(method, task)
+        ends.append([p.detach().clone() for p in method.transfer.nets.parameters()])
+
+    assert same(ends[0], ends[1])
+    assert not same(ends[1], ends[2])
+
+
+class Looking(Network):
+    """Keeps the tables that its transfers begin with."""
+
+    def __init__(self) -> None:
+        self.begun: list[Tensor] = []
+
+    def made(self, embedding_size):
+        return DimensionGate(embedding_size=embedding_size)
+
+    def begin(self, transfer, table, fit):
+        self.begun.append(table.clone())
+
+
+@pytest.mark.parametrize("lessons", [(), ("method.lessons_from=1",)])
+def test_a_transfer_begins_with_rows_that_were_fitted_before_its_first_lesson(lessons, tmp_path):
+    found = case("sml", "schedule.warm_up=tests", *lessons)
+    stream = found.stream(tmp_path / "s")
+    method, drawn = found.method(stream), found.method(stream)
+    method.transfer.network = Looking()
+    method.transfer.make(method.backbone)
+    learn(method, found.tasks(stream)[0])
+
+    user, item = method.transfer.network.begun
+
+    assert not torch.equal(user, drawn.backbone.user)
+    assert torch.equal(user, method.backbone.user) == torch.equal(item, method.backbone.item) == (not lessons)
 
 
 def begun(found: Case, folder) -> tuple[list[Tensor], dict[str, Tensor]]:

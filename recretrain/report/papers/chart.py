@@ -1,4 +1,4 @@
-"""A chart of a table whose x is not the period: a setting of the runs, the length of a support, or a note."""
+"""A chart of a table beside its curves: by a setting of the runs, the length of a support, a note, or of notes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recretrain.report.runs.cohorts import SAID_ELSEWHERE, WHEREABOUTS
 from recretrain.report.runs.run import Run, key_of, value_of, within
 
 SUPPORT = re.compile(r"(?:(?P<state>.*), )?support (?P<first>\d+)-(?P<last>\d+)$")
-SUPPORT_LENGTH, EPOCH = "support", "epoch"  # an x that is neither a setting nor a note by its name
+SUPPORT_LENGTH, EPOCH, PERIOD = "support", "epoch", "period"  # an x that is neither a setting nor a note by its name
 SETTINGS = ("method", "backbone", "data", "eval")
 
 Points = Mapping[str, Mapping[str, Mapping[float, list[float]]]]  # panel -> line -> x -> values of the seeds
@@ -23,9 +23,9 @@ class Chart:
     """A panel for each group of the table, a line for each method."""
 
     title: str
-    x: str  # a key of the configuration, such as method.local.steps; `support`; a note, such as tuned_share; or `epoch`
-    y: str  # a column, such as mae; by epoch a note, such as valid_loss
-    methods: Sequence[str]  # rows of the table, where x is a note or the epoch
+    x: str  # a key, such as method.local.steps; `support`; a note, such as tuned_share; `epoch` or `period`
+    y: str  # a column, such as mae; by epoch a note, such as valid_loss; by period what the names of notes begin with
+    methods: Sequence[str]  # rows of the table, where x is a note, the epoch or the period
 
     @property
     def of_notes(self) -> bool:

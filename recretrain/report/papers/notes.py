@@ -1,4 +1,4 @@
-"""Charts of what methods noted on their updates: a figure by a note, such as the share tuned, or a note by epoch."""
+"""Charts of what methods noted on their updates: a figure by a note, such as the share tuned, or notes over time."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from recretrain.records import UPDATE
-from recretrain.report.papers.chart import EPOCH, Chart, Points
+from recretrain.report.papers.chart import EPOCH, PERIOD, Chart, Points
 from recretrain.report.runs.averages import columns_of
 from recretrain.report.runs.cohorts import Cohort
 from recretrain.report.runs.run import Run
 
 
 def points_of_notes(chart: Chart, cohort: Cohort, groups: Sequence[str]) -> Points:
-    """A panel for each group that has a point, a line for each setting of the rows that the chart names."""
+    """A panel for each group that has a point, a line for each setting of the rows that the chart names.
+
+    By period: a panel for each setting, a line for each note that `chart.y` begins.
+    """
+    if chart.x == PERIOD:
+        settings = {label: _by_period(chart, runs) for label, runs in _in_order(chart, cohort)}
+        return {label: lines for label, lines in settings.items() if lines}
     found: dict[str, dict[str, dict[float, list[float]]]] = {}
     for label, runs in _in_order(chart, cohort):
         for group in groups:
@@ -39,6 +45,17 @@ def _points(chart: Chart, run: Run, group: str) -> Iterator[tuple[float, float]]
     else:
         x, y = notes[notes["column"] == chart.x]["value"], figures[figures["column"] == chart.y]["value"]
         yield from zip(x.tolist()[:1], y.tolist()[:1], strict=False)
+
+
+def _by_period(chart: Chart, runs: Sequence[Run]) -> dict[str, dict[float, list[float]]]:
+    notes = [run.rows[run.rows["test"] == UPDATE] for run in runs]
+    names = dict.fromkeys(str(name) for of in notes for name in of["metric"] if str(name).startswith(chart.y))
+    named = {name: [of[of["metric"] == name] for of in notes] for name in names}
+    lines = {
+        name: _line([dict(zip(of["period"].tolist(), of["value"].tolist(), strict=True)) for of in parts])
+        for name, parts in named.items()
+    }
+    return {name: line for name, line in lines.items() if line}
 
 
 def _line(of_seeds: Sequence[Mapping[float, float]]) -> dict[float, list[float]]:

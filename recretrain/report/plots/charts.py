@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recretrain.report.papers.card import TableCard
-from recretrain.report.papers.chart import EPOCH, Chart, Points
+from recretrain.report.papers.chart import EPOCH, PERIOD, Chart, Points
 from recretrain.report.papers.notes import points_of_notes
 from recretrain.report.plots.files import save
 from recretrain.report.runs.cohorts import Cohort
@@ -28,12 +28,17 @@ def draw_charts(table: TableCard, chosen: Sequence[Cohort], found: Sequence[Coho
     groups = list(table.layout.groups)
     for name, chart in table.charts.items():
         known = chosen if chart.of_notes else found
-        for cohort in (cohort for cohort in known if cohort.asked.data in table.scope.data):
+        for cohort in (cohort for cohort in known if _is_on(table, chart, cohort.asked.data)):
             points = points_of_notes(chart, cohort, groups) if chart.of_notes else chart.points(cohort.runs, groups)
             if any(points.values()):
                 stem = f"{table.name}_{name}_{cohort.asked.data}_{cohort.asked.name}"
                 drawn += save(_figure(chart, points, cohort.asked.synthetic), into, stem)
     return drawn
+
+
+def _is_on(table: TableCard, chart: Chart, data: str) -> bool:
+    """Whether a chart is drawn of these data: of the paper's, and by period of those that stand in for them."""
+    return data in table.scope.data or (chart.x == PERIOD and table.scope.has(data))
 
 
 def _figure(chart: Chart, points: Points, synthetic: bool) -> Figure:
@@ -48,7 +53,7 @@ def _figure(chart: Chart, points: Points, synthetic: bool) -> Figure:
             means = [sum(seeds) / len(seeds) for _, seeds in values]
             axes.plot([x for x, _ in values], means, marker="o", markersize=3, color=f"C{place}", label=line)
         axes.set(title=panel, xlabel=chart.x, ylabel=chart.y)
-        if chart.x == EPOCH:
+        if chart.x in (EPOCH, PERIOD):
             axes.locator_params(axis="x", integer=True)
         if _far([x for line in of_panel.values() for x in line]):
             axes.set_xscale("log")

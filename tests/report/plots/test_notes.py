@@ -104,3 +104,46 @@ def test_an_axis_that_goes_far_is_logarithmic() -> None:
     assert not _far([0.0, 5.0])
     assert not _far([1.0, 5.0])
     assert not _far([])
+
+
+GATES = """
+title: Gates
+rows: {sml_gate: Gate, fine_tune: Fine-tune}
+stand_ins: {yelp2019: SML's Yelp}
+figures:
+  gates: {title: Gates of users, x: period, y: gate_user, methods: [sml_gate, fine_tune]}
+runs: [method=sml_gate data=yelp2019]
+"""
+
+
+def add_gates(runs: RunFolders, gates: dict[str, list[float]], *, seed: int = 0, **more) -> None:
+    rows = [
+        (task, task + 1, "update", "all", name, value, 0)
+        for name, values in gates.items()
+        for task, value in enumerate(values)
+    ]
+    card = {"data": "yelp2019", "tested": (1, 2), "choosing": (), "seed": seed}
+    runs.add("sml_gate", {"recall@20": dict.fromkeys((1, 2), (0.5, 10))}, more_rows=rows, **{**card, **more})
+
+
+def test_notes_over_the_periods_are_a_panel_for_each_setting_and_a_line_for_each_note(runs, tmp_path: Path) -> None:
+    add_gates(runs, {"gate_user": [1.0, 1.2], "gate_user_new": [1.1, 1.4], "gate_item": [1.3, 1.5]})
+    add_gates(runs, {"gate_user": [1.0, 1.4, 9.0], "gate_item": [1.3, 1.5]}, seed=1)
+    add_gates(runs, {"gate_item": [1.3, 1.5]}, overrides=["method.lessons_from=20"])
+    chart = Chart("Gates", "period", "gate_user", ["sml_gate", "fine_tune"])
+
+    found = points(runs, chart)
+
+    assert found == {"sml_gate": {"gate_user": {1: [1.0, 1.0], 2: [1.2, 1.4]}}}  # no seed's notes alone
+
+
+def test_notes_over_the_periods_are_drawn_of_data_that_stand_in_for_the_paper_s(runs, tmp_path: Path) -> None:
+    (tmp_path / "conf" / "table").mkdir(parents=True)
+    (tmp_path / "conf" / "table" / "gates.yaml").write_text(GATES)
+    add_gates(runs, {"gate_user": [1.0, 1.2], "gate_user_new": [1.1, 1.4]})
+
+    drawn = plot(runs.outputs, into=tmp_path / "plots", conf_dir=tmp_path / "conf", table="gates")
+
+    (page,) = [path.read_text() for path in drawn if path.suffix == ".svg" and path.stem.startswith("gates_gates")]
+    assert "<!-- gate_user_new -->" in page
+    assert "<!-- period -->" in page
