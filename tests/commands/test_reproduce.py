@@ -76,9 +76,9 @@ def test_a_failure_does_not_stop_the_table(recretrain: Any, engine: list[Any]) -
 
 
 def test_seeds_take_the_place_of_those_of_the_table(recretrain: Any) -> None:
-    (only,) = sweeps("yelp2019", ["method=frozen"], "7")
+    (only,) = sweeps("yelp2019", ["method=popularity"], "7")
 
-    assert only[:3] == ["experiment=yelp2019", "seed=7", "method=frozen"]
+    assert only[:3] == ["experiment=yelp2019", "seed=7", "method=popularity"]
 
 
 def test_naming_a_method_leaves_the_others_out() -> None:
