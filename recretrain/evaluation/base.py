@@ -44,6 +44,8 @@ def groups_of(test: TestSet) -> Iterator[tuple[str, Tensor]]:
     yield from ((group, members.cpu()) for group, members in test.groups.items())
 
 
-def members_of(test: TestSet, name: str) -> Arrays:
-    """Who belongs to each group."""
-    return {ranks_key(test.period, name, f":{group}"): members.cpu().numpy() for group, members in test.groups.items()}
+def owners_of(test: TestSet, name: str) -> Arrays:
+    """Whose each question is, and who belongs to each group."""
+    members = {f":{group}": members.cpu().numpy() for group, members in test.groups.items()}
+    kept = {"_user": test.user.int().cpu().numpy(), **members}
+    return {ranks_key(test.period, name, what): array for what, array in kept.items()}

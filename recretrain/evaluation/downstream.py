@@ -16,7 +16,7 @@ from torch import Tensor
 from recretrain.data.kinds import Rankings, TestSet
 from recretrain.data.stream import Asks
 from recretrain.errors import ConfigError, Mistake
-from recretrain.evaluation.base import Answer, Arrays, Scorer, groups_of, members_of
+from recretrain.evaluation.base import Answer, Arrays, Scorer, groups_of, owners_of
 from recretrain.evaluation.metrics import mrr, recall
 from recretrain.evaluation.rankings import chunk_of, fail_on_nan
 from recretrain.records import Row, ranks_key
@@ -60,7 +60,7 @@ class DownstreamEvaluator:
     def answer(self, scorer: Scorer, task: int, name: str, test: TestSet, device: torch.device) -> Answer:
         assert isinstance(test, Rankings)
         found = scored(scorer, test, device, keep=_catalogue(test).numel() <= self.classes)
-        return Answer(list(self._rows(task, name, test, found)), {**_kept(name, test, found), **members_of(test, name)})
+        return Answer(list(self._rows(task, name, test, found)), {**_kept(name, test, found), **owners_of(test, name)})
 
     def _rows(self, task: int, name: str, test: Rankings, found: Scored) -> Iterator[Row]:
         figures = list(self._of_items(found) if found.scores is None else self._of_classes(found, test.period))

@@ -12,7 +12,7 @@ from torch import Tensor
 from recretrain.data.kinds import Rankings, TestSet
 from recretrain.data.stream import Asks
 from recretrain.errors import ConfigError, Mistake
-from recretrain.evaluation.base import Answer, Scorer, groups_of, members_of
+from recretrain.evaluation.base import Answer, Scorer, groups_of, owners_of
 from recretrain.evaluation.metrics import Metric, metric, name_of
 from recretrain.records import Row, ranks_key
 from recretrain.values import AtLeast1, NotEmpty
@@ -50,7 +50,7 @@ class RankEvaluator:
         half = half_ranks(scorer, test, device)
         if collapsed(half):
             log.warning("period %d: every label has the same rank; the model has probably collapsed", test.period)
-        kept = {ranks_key(test.period, name): half.numpy(), **members_of(test, name)}
+        kept = {ranks_key(test.period, name): half.numpy(), **owners_of(test, name)}
         return Answer(list(self.rows(task, name, test, half)), kept)
 
     def rows(self, task: int, name: str, test: TestSet, half_ranks: Tensor) -> Iterator[Row]:

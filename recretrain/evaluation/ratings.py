@@ -11,7 +11,7 @@ from torch import Tensor
 from recretrain.data.kinds import Ratings, TestSet
 from recretrain.data.stream import Asks
 from recretrain.errors import ConfigError, Mistake
-from recretrain.evaluation.base import Answer, Scorer, groups_of, members_of
+from recretrain.evaluation.base import Answer, Scorer, groups_of, owners_of
 from recretrain.evaluation.metrics import name_of
 from recretrain.records import Row, ranks_key
 from recretrain.values import AtLeast1, NotEmpty
@@ -102,7 +102,7 @@ class RatingEvaluator:
             ranks_key(test.period, name, "_predicted"): predicted.float().numpy(),
             ranks_key(test.period, name, "_rated"): test.labels.numpy(),
         }
-        return Answer(list(self.rows(task, name, test, predicted)), {**kept, **members_of(test, name)})
+        return Answer(list(self.rows(task, name, test, predicted)), {**kept, **owners_of(test, name)})
 
     def rows(self, task: int, name: str, test: TestSet, predicted: Tensor) -> Iterator[Row]:
         """Mean over questions of each one's figure; rmse is the root of the mean of squares. Errors have k = 0."""

@@ -204,7 +204,7 @@ def test_each_question_is_scored_once_and_classes_keep_their_scores():
     answer = evaluator().answer(table, 1, "choosing", questions(labels, 3, [[0]] * 600), CPU)
 
     assert table.asked == 600
-    assert sorted(answer.kept) == ["2_choosing", "2_choosing_label", "2_choosing_scores"]
+    assert sorted(answer.kept) == ["2_choosing", "2_choosing_label", "2_choosing_scores", "2_choosing_user"]
     np.testing.assert_array_equal(answer.kept["2_choosing_scores"], scores)
     assert answer.kept["2_choosing_label"].tolist() == labels.tolist()
 

@@ -131,6 +131,7 @@ def test_answers_are_kept_as_twice_their_ranks_and_groups_as_their_members():
 
     assert {name: values.tolist() for name, values in kept.items()} == {
         "7_choosing": [3, 0],
+        "7_choosing_user": [0, 1],
         "7_choosing:new_user": [True, False],
     }
 

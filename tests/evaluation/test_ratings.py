@@ -85,7 +85,8 @@ def test_figures_are_means_over_users_and_the_rmse_a_root_of_one():
     assert kept["5_test_predicted"].tolist() == [[1.0, 2.0], [3.0, 8.0]]
     assert kept["5_test_rated"].tolist() == [[1.0, 2.0], [3.0, 4.0]]
     assert kept["5_test:second"].tolist() == [False, True]
-    assert len(kept) == 3
+    assert kept["5_test_user"].tolist() == [0, 1]
+    assert len(kept) == 4
 
 
 def test_a_nan_is_not_a_rating():

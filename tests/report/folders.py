@@ -126,9 +126,11 @@ def _nested(settings: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _stored(key: str, value: Sequence[Any]) -> np.ndarray:
-    """Ranks are stored doubled, masks and ratings as they are."""
+    """Ranks are stored doubled, masks, ratings and users as they are."""
     if ":" in key:
         return np.array(value, dtype=bool)
     if key.endswith(("_predicted", "_rated")):
         return np.array(value, dtype=np.float32)
+    if key.endswith("_user"):
+        return np.array(value, dtype=np.int32)
     return (2 * np.array(value)).astype(np.int32)

@@ -112,8 +112,8 @@ def _records(grid: Grid) -> list[dict[str, float | str | None]]:
         record: dict[str, float | str | None] = {**grid.facts, "row": line.name, "kind": line.kind, "source": source}
         for column, cell in zip(grid.columns, line.cells, strict=True):
             record[column] = cell.value
-            if cell.extra is not None:
-                record[f"{column} {grid.extra}"] = cell.extra
+            named = zip(grid.extra, cell.extra, strict=False)  # a cell may have none of them
+            record |= {f"{column} {name}": value for name, value in named}
         records.append(record)
     return records
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure, one that follows it in the same cell (a deviation, a p-value), and how both are written."""
+    """A figure, those behind it in the same cell (a deviation; an interval and a p-value), and how all are written."""
 
     value: float | None = None
     style: str = "{:.4f}"
-    extra: float | None = None
+    extra: tuple[float, ...] = ()
     extra_style: str = " ± {:.4f}"
     bold: bool = False
 
@@ -20,8 +20,13 @@ class Cell:
     def text(self) -> str:
         if self.value is None:
             return ""
-        tail = "" if self.extra is None else self.extra_style.format(self.extra)
+        tail = self.extra_style.format(*self.extra) if self.extra else ""
         return self.style.format(self.value) + tail
+
+
+def with_deviation(value: float, style: str, deviation: float | None, *, bold: bool = False) -> Cell:
+    """A mean, and how far the seeds are from it; None: there is one seed."""
+    return Cell(value, style, () if deviation is None else (deviation,), f" ± {style.replace('+', '')}", bold)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Grid:
     lines: Sequence[Line]
     notes: Sequence[str] = ()
     facts: Mapping[str, str] = field(default_factory=dict)  # what a line needs once it leaves its table
-    extra: str = "deviation"  # the name of the cells' `extra`
+    extra: tuple[str, ...] = ("deviation",)  # the names of the cells' `extra`
 
 
 def best(values: Sequence[float | None], style: str = "{:.4f}", *, lowest: bool = False) -> list[bool]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from recretrain.report.pages.grids import Cell, Grid, Line, best
+from recretrain.report.pages.grids import Cell, Grid, Line, best, with_deviation
 from recretrain.report.papers.beside import Beside, cells, curves, objection, of_labels, sources
 from recretrain.report.papers.card import Cells, Cited, TableCard, Unit
 from recretrain.report.runs import averages
@@ -48,7 +48,7 @@ class Sheet:
         if figure is None:
             return Cell()
         style = _style(name, self.unit)
-        return Cell(figure.mean, style, figure.deviation, f" ± {style}", bold)
+        return with_deviation(figure.mean, style, figure.deviation, bold=bold)
 
     def _beside(self, label: str) -> Iterator[Line]:
         yield published_line(label, self.columns, self.published[label], self.unit)

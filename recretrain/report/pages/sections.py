@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from recretrain.errors import ReportError
-from recretrain.report.pages.grids import Cell, Grid, Line
+from recretrain.report.pages.grids import Cell, Grid, Line, with_deviation
 from recretrain.report.papers.card import Unit
 from recretrain.report.papers.material import Request
 from recretrain.report.runs import averages, compare
@@ -54,15 +54,17 @@ def comparison(
     settings = cohort.settings()
     measured = averages.in_order(rows["column"])
     columns = _by_question(measured)
-
-    def line(label: str) -> Line:
-        found = compare.paired(settings[label], settings[base], columns, request.test, request.group)
-        return Line(label, _differences(found, unit))
+    others = [label for label in labels if label != base]
+    found = {
+        label: compare.paired(settings[label], settings[base], columns, request.test, request.group) for label in others
+    }
 
     of_group = "" if request.group == "all" else f" of {request.group}"
     title = f"{named(cohort)}: difference to {base}, question by question{of_group}"
-    header, notes = [f"{name}{unit.mark}" for name in columns], list(_notes(measured, columns))
-    return Grid(title, corner(cohort), header, [line(label) for label in labels if label != base], notes, extra="p")
+    by_user = all(one.users for differences in found.values() for one in differences)
+    header, notes = [f"{name}{unit.mark}" for name in columns], list(_notes(measured, columns, by_user=by_user))
+    lines = [Line(label, _differences(differences, unit)) for label, differences in found.items()]
+    return Grid(title, corner(cohort), header, lines, notes, extra=("low", "high", "p"))
 
 
 def _by_question(measured: Sequence[str]) -> list[str]:
@@ -73,8 +75,11 @@ def _by_question(measured: Sequence[str]) -> list[str]:
     raise ReportError(f"none of {', '.join(measured)} has a value of each question, so nothing can be compared")
 
 
-def _notes(measured: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
-    yield f"p: share of {compare.FLIPS:,} random sign flips of the differences whose mean is as far from 0."
+def _notes(measured: Sequence[str], columns: Sequence[str], *, by_user: bool) -> Iterator[str]:
+    yield f"[, ]: 95 % of the mean differences of {compare.DRAWS:,} draws of as many users, with replacement."
+    yield f"p: share of {compare.FLIPS:,} random sign flips of users' differences whose mean is as far from 0."
+    if not by_user:
+        yield "Some runs kept no users: there each question counts as another user's."
     if any(map(averages.is_error, columns)):
         yield "A lower error is better, so a difference below 0 is."
     if "rmse" in measured:
@@ -88,9 +93,14 @@ def _cost(spent: Averages, label: str, name: str) -> Cell:
     figure = spent.get((label, name))
     if figure is None:
         return Cell()
-    return Cell(figure.mean, style, figure.deviation or None, f" ± {style}")  # counts do not vary between seeds
+    return with_deviation(figure.mean, style, figure.deviation or None)  # counts do not vary between seeds
 
 
 def _differences(found: Sequence[compare.Difference], unit: Unit) -> list[Cell]:
     style = unit.style.replace(":", ":+")
-    return [Cell(one.mean * unit.scale, style, one.p_value, " (p={:.4f})") for one in found]
+    tail = f" [{style}, {style}] (p={{:.4f}})"
+    return [Cell(one.mean * unit.scale, style, (*_scaled(one.interval, unit), one.p_value), tail) for one in found]
+
+
+def _scaled(interval: tuple[float, float], unit: Unit) -> tuple[float, float]:
+    return interval[0] * unit.scale, interval[1] * unit.scale

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from recretrain.report.pages.grids import Cell, Grid, Line, best
+from recretrain.report.pages.grids import Cell, Grid, Line, best, with_deviation
 from recretrain.report.papers.card import TableCard, Unit
 from recretrain.report.runs import averages
 from recretrain.report.runs.cohorts import Cohort
@@ -50,7 +50,7 @@ def _cell(story: Story, name: str, scale: float, style: str, *, bold: bool = Fal
     deviation = figure.deviation * scale if figure.deviation is not None else None
     if name in PRICES:
         deviation = deviation or None  # counts do not vary between seeds
-    return Cell(figure.mean * scale, style, deviation, f" ± {style.replace('+', '')}", bold)
+    return with_deviation(figure.mean * scale, style, deviation, bold=bold)
 
 
 def _winners(found: Mapping[str, Story], labels: Sequence[str], when: str, column: str, unit: Unit) -> set[str]:

@@ -13,9 +13,11 @@ from recretrain.records import ranks_key
 from recretrain.report.runs.run import Run
 
 Values = NDArray[np.float64]
+Users = NDArray[np.int32]
 Arrays = Mapping[str, NDArray[Any]]  # of one period, by what ranks_key appends
 
-KEPT = ("", "_predicted", "_rated", "_sampled", "_scores", "_label")
+USER = "_user"
+KEPT = ("", "_predicted", "_rated", "_sampled", "_scores", "_label", USER)
 RANKS = ("", "_sampled")  # stored doubled
 
 GAINS: dict[str, Callable[[Values], Values]] = {  # of one relevant item at a rank [Q] within the first k
@@ -51,10 +53,17 @@ def answers(run: Run, columns: Sequence[str], test: str, group: str) -> Values:
 
     Raises ReportError where the run kept no arrays of a period, or too few for a column.
     """
-    parts = dict(_periods(run, columns, test, group))
+    parts = {period: _columns(arrays, columns) for period, arrays in _periods(run, test, group)}
     if missing := sorted(set(run.asked.periods(test)) - parts.keys()):
         raise ReportError(f"{run.folder} has no ranks or ratings of periods {missing}; delete it and run it again")
     return np.concatenate([parts[period] for period in sorted(parts)], axis=1)
+
+
+def users(run: Run, test: str, group: str) -> Users | None:
+    """Whose the questions of a group are, in the same order; None where a period does not tell.  # [Q]"""
+    parts = {period: arrays.get(USER) for period, arrays in _periods(run, test, group)}
+    told = [part for period in sorted(parts) if (part := parts[period]) is not None]
+    return np.concatenate(told) if told and len(told) == len(parts) else None
 
 
 def values(arrays: Arrays, column: str) -> Values:
@@ -95,13 +104,18 @@ def _dcg(score: Values, gain: Values, k: int) -> Values:
     return np.asarray((gain * (until[first + ties] - until[first]) / ties).sum(axis=1))
 
 
-def _periods(run: Run, columns: Sequence[str], test: str, group: str) -> Iterator[tuple[int, Values]]:
+def _periods(run: Run, test: str, group: str) -> Iterator[tuple[int, Arrays]]:
     for path in run.folder.glob("tasks/*/ranks.npz"):
         with np.load(path) as stored:
             for period in run.asked.periods(test):
                 if arrays := _arrays(stored, period, test, group):
-                    none = not len(next(iter(arrays.values())))  # of the group: any column has no value
-                    yield period, np.stack([np.zeros(0) if none else values(arrays, column) for column in columns])
+                    yield period, arrays
+
+
+def _columns(arrays: Arrays, columns: Sequence[str]) -> Values:
+    """Values of the questions of a period.  # [columns, Q]"""
+    none = not len(next(iter(arrays.values())))  # of the group: any column has no value
+    return np.stack([np.zeros(0) if none else values(arrays, column) for column in columns])
 
 
 def _arrays(stored: Mapping[str, NDArray[Any]], period: int, test: str, group: str) -> Arrays:

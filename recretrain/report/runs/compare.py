@@ -8,19 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from recretrain.errors import ReportError
-from recretrain.report.runs.answers import Values, answers
+from recretrain.report.runs.answers import Users, Values, answers, users
 from recretrain.report.runs.run import Run
 
 FLIPS = 9_999
+DRAWS = 1_000
+DRAWN_AT_ONCE = 1 << 22  # counts of users
 STEP = 0.01  # of the mean difference's power of ten: differences of as many steps flip together, in one binomial draw
 SEED = 0  # the same runs give the same p-value
 
 
 @dataclass(frozen=True)
 class Difference:
-    mean: float
-    p_value: float  # two-sided, of the hypothesis that each question's difference has a random sign
+    mean: float  # over questions
+    interval: tuple[float, float]  # 95 %, of the mean of other users like these
+    p_value: float  # two-sided, of the hypothesis that each user's difference has a random sign
     questions: int
+    users: int  # 0: not kept, each question counts as another user's
 
 
 def paired(
@@ -28,7 +32,7 @@ def paired(
 ) -> list[Difference]:
     """`ours` minus `theirs` for each column such as recall@20, over the seeds that both settings have.
 
-    A question counts once, with its mean over seeds. Questions are taken as independent, though a user may ask several.
+    A question counts once, with its mean over seeds; users are independent, the questions of one of them are not.
     Raises ReportError where the two have no seed in common, or did not answer equally many questions.
     """
     seeds = sorted({run.seed for run in ours} & {run.seed for run in theirs})
@@ -39,7 +43,35 @@ def paired(
         raise ReportError(
             f"{ours[0].folder} and {theirs[0].folder} answered {left.shape[1]} and {right.shape[1]} questions"
         )
-    return [Difference(float(one.mean()), sign_flip(one), len(one)) for one in left - right]
+    return _differences(left - right, users(ours[0], test, group))
+
+
+def _differences(found: Values, asked: Users | None) -> list[Difference]:
+    """One for each column.  # [columns, Q], [Q]"""
+    owner = np.arange(found.shape[1]) if asked is None else np.unique(asked, return_inverse=True)[1]
+    questions = np.bincount(owner).astype(np.float64)
+    totals = np.stack([np.bincount(owner, weights=one) for one in found])
+    low, high = bootstrap(totals, questions)
+    return [
+        Difference(float(one.mean()), ends, sign_flip(total), len(one), 0 if asked is None else len(questions))
+        for one, total, ends in zip(found, totals, zip(low.tolist(), high.tolist(), strict=True), strict=True)
+    ]
+
+
+def bootstrap(totals: Values, questions: Values, draws: int = DRAWS) -> tuple[Values, Values]:
+    """Between which ends 95 % of the means are, if as many users are drawn with replacement (Efron, percentiles).
+
+    `totals`: sums over the questions of each user; `questions`: how many these are.  # [columns, U], [U] -> [columns]
+    """
+    if not len(questions):
+        return np.full(len(totals), np.nan), np.full(len(totals), np.nan)
+    random, users = np.random.default_rng(SEED), len(questions)
+    step = max(1, DRAWN_AT_ONCE // users)
+    sizes = [min(step, draws - start) for start in range(0, draws, step)]
+    counts = (random.multinomial(users, np.full(users, 1 / users), size=size) for size in sizes)
+    means = np.concatenate([(drawn @ totals.T) / (drawn @ questions)[:, None] for drawn in counts])
+    low, high = np.quantile(means, [0.025, 0.975], axis=0)
+    return low, high
 
 
 def sign_flip(differences: Values, flips: int = FLIPS) -> float:

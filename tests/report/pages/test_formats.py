@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.report.folders import RunFolders
 
 GRID = Grid(
-    "50% of A_b", "method", ["recall@20"], [Line("full_retrain", [Cell(0.5, extra=0.25, bold=True)])], ["a & b"]
+    "50% of A_b", "method", ["recall@20"], [Line("full_retrain", [Cell(0.5, extra=(0.25,), bold=True)])], ["a & b"]
 )
 
 

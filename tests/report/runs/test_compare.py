@@ -108,8 +108,8 @@ def test_the_report_shows_difference_and_p_value_on_request(runs: RunFolders, co
 
     assert "yelp: difference to sml, question by question" in text
     row = next(line for line in text[text.index("question by question") :].splitlines() if line.startswith("spmf"))
-    assert row.split()[1] == "-0.3333"
-    assert row.split()[2].startswith("(p=0.")
+    mean, low, high, p = row.split()[1:]
+    assert (mean, low[:2], high[0], p[:5]) == ("-0.3333", "[-", "+", "(p=0.")
     with pytest.raises(ReportError, match="no finished run of 'ader' to compare with; there are: sml, spmf"):
         render(runs.outputs, conf_dir=conf_dir, compare="ader")
 
@@ -128,7 +128,13 @@ def two_of_ratings(runs: RunFolders, figures: Mapping[str, Any]) -> None:
 def differences(text: str, method: str) -> list[str]:
     """The cells of the method's line in the table of differences."""
     lines = text[text.index("question by question") :].splitlines()
-    return next(line for line in lines if line.startswith(method)).replace(" (p=", "(p=").split()[1:]
+    return (
+        next(line for line in lines if line.startswith(method))
+        .replace(" (p=", "(p=")
+        .replace(" [", "[")
+        .replace(", ", ",")
+        .split()[1:]
+    )
 
 
 def test_ratings_are_compared_question_by_question(runs: RunFolders, conf_dir: Path) -> None:
@@ -137,7 +143,7 @@ def test_ratings_are_compared_question_by_question(runs: RunFolders, conf_dir: P
     text = render(runs.outputs, conf_dir=conf_dir, compare="item_mean")
 
     assert "films: difference to item_mean, question by question" in text
-    mae, mse, ndcg = (cell.partition("(")[0] for cell in differences(text, "melu"))
+    mae, mse, ndcg = (cell.partition("[")[0] for cell in differences(text, "melu"))
     assert mae == f"{((0 - 2) + (0.5 - 1) + 0) / 3:+.4f}"
     assert mse == f"{((0 - 4) + (0.5 - 1) + 0) / 3:+.4f}"
     assert ndcg == f"{((1 - 3 / 5) + (1 - (4 + 2) / 2 / 4) + 0) / 3:+.4f}"  # a tie: either of the two is first
@@ -151,7 +157,7 @@ def test_a_group_of_ratings_is_compared_alone(runs: RunFolders, conf_dir: Path) 
     text = render(runs.outputs, conf_dir=conf_dir, compare="item_mean", group="new_user")
 
     assert "question by question of new_user" in text
-    assert differences(text, "melu")[0].startswith("-0.2500(p=")
+    assert differences(text, "melu")[0].startswith("-0.2500[")
 
 
 def test_only_runs_that_have_the_base_beside_them_are_compared(runs: RunFolders, conf_dir: Path) -> None:
@@ -198,7 +204,7 @@ def test_a_metric_of_ones_own_is_left_out_of_the_comparison_and_named(runs: RunF
 
     text = render(runs.outputs, conf_dir=conf_dir, compare="sml", only={"data": "own"})
 
-    assert differences(text, "spmf") == ["+0.0000(p=1.0000)"]
+    assert differences(text, "spmf") == ["+0.0000[+0.0000,+0.0000](p=1.0000)"]
     assert "Not compared, as no value of each question is kept: novelty@20." in text
     with pytest.raises(ReportError, match="none of novelty@20 has a value of each question"):
         render(runs.outputs, conf_dir=conf_dir, compare="sml", only={"data": "other"})
@@ -213,3 +219,49 @@ def test_differences_of_any_size_are_compared() -> None:
     assert p_values[0] == pytest.approx(p_values[1], abs=0.01)
     assert p_values[2] == pytest.approx(p_values[1], abs=0.01)
     assert 0.001 < p_values[1] < 0.2
+
+
+USERS = {"33_test_user": [7, 7, 8, 9], "34_test_user": [7, 9]}
+
+
+def test_the_questions_of_a_user_are_drawn_together() -> None:
+    totals, questions = np.array([[6.0, 0.0, 1.0], [3.0, 0.0, 0.5]]), np.array([3.0, 1.0, 2.0])
+    draws = np.array(list(product(range(3), repeat=3)))  # every draw of three users is as likely
+    exact = np.sort((totals[:, draws].sum(2) / questions[draws].sum(1)), axis=1)
+
+    low, high = compare.bootstrap(totals, questions, draws=200_000)
+
+    for ends, at in ((low, 0.025), (high, 0.975)):
+        assert ends == pytest.approx(np.quantile(exact, at, axis=1, method="inverted_cdf"), abs=1e-9)
+
+
+def test_an_interval_by_users_is_wider_where_a_user_asks_the_same_again() -> None:
+    values = np.random.default_rng(0).normal(size=50)
+    owner = np.repeat(np.arange(50), 20)
+    alone = compare.bootstrap(np.repeat(values, 20)[None], np.ones(1_000))
+    together = compare.bootstrap(np.bincount(owner, weights=np.repeat(values, 20))[None], np.full(50, 20.0))
+
+    assert together[1] - together[0] == pytest.approx((alone[1] - alone[0]) * 20**0.5, rel=0.1)
+
+
+def test_users_are_those_of_the_questions(runs: RunFolders) -> None:
+    for name, ranks in (("sml", OURS), ("spmf", THEIRS)):
+        runs.add(name, FIGURES, ranks={**ranks, **USERS}, tested=[33, 34])
+    ours, theirs = ([run for run in read_runs(runs.outputs) if run.method == name] for name in ("sml", "spmf"))
+
+    (all_of_them,) = compare.paired(ours, theirs, ["recall@1"], "test", "all")
+    (new_ones,) = compare.paired(ours, theirs, ["recall@1"], "test", "new_user")
+
+    assert (all_of_them.questions, all_of_them.users) == (6, 3)
+    assert all_of_them.p_value == pytest.approx(compare.sign_flip(np.array([3.0, 0.0, -1.0])))  # of the users' sums
+    low, high = all_of_them.interval
+    assert low < all_of_them.mean < high
+    assert (new_ones.questions, new_ones.users) == (2, 2)
+
+
+def test_runs_that_kept_no_users_say_so(runs: RunFolders, conf_dir: Path) -> None:
+    two(runs)
+
+    text = render(runs.outputs, conf_dir=conf_dir, compare="sml")
+
+    assert "Some runs kept no users: there each question counts as another user's." in text
