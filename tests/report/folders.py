@@ -75,6 +75,7 @@ class RunFolders:
         *,
         groups: Mapping[str, Mapping[str, Figures]] | None = None,
         settings: Mapping[str, object] | None = None,  # of the method, by dotted keys
+        config: Mapping[str, object] | None = None,  # all else, by dotted keys
         cpu: Mapping[int, float] | None = None,  # period -> seconds
         more_rows: Sequence[tuple[int, int, str, str, str, float, int]] = (),  # task, period, test, group, column, ...
         ranks: Mapping[str, Sequence[Any]] | None = None,  # arrays of ranks.npz, of all tasks; ranks not yet doubled
@@ -88,7 +89,7 @@ class RunFolders:
         count = len(list(self.outputs.rglob("run.json")))
         folder = self.outputs / facts["data"] / method / f"seed={facts['seed']}-{count}"
         folder.mkdir(parents=True)
-        (folder / "config.yaml").write_text(json.dumps({"method": _nested(settings or {})}))
+        (folder / "config.yaml").write_text(json.dumps({"method": _nested(settings or {}), **_nested(config or {})}))
         (folder / "run.json").write_text(json.dumps(facts))
         for task, period in enumerate(periods):
             path = folder / "tasks" / str(task)

@@ -7,25 +7,26 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from recretrain.report.runs.averages import column_name
-from recretrain.report.runs.cohorts import SAID_ELSEWHERE, WHEREABOUTS
+from recretrain.report.runs.averages import column_name, columns_of
+from recretrain.report.runs.cohorts import SAID_ELSEWHERE, WHEREABOUTS, Cohort
 from recretrain.report.runs.run import Run, key_of, value_of, within
 
 SUPPORT = re.compile(r"(?:(?P<state>.*), )?support (?P<first>\d+)-(?P<last>\d+)$")
 SUPPORT_LENGTH, EPOCH, PERIOD = "support", "epoch", "period"  # an x that is neither a setting nor a note by its name
 SETTINGS = ("method", "backbone", "data", "eval")
 
-Points = Mapping[str, Mapping[str, Mapping[float, list[float]]]]  # panel -> line -> x -> values of the seeds
+Line = dict[float, list[float]]  # x -> values of the seeds
+Points = Mapping[str, Mapping[str, Line]]  # panel -> line -> points
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A panel for each group of the table, a line for each method."""
+    """A panel for each group of the table, a line for each method; x may also be what parts the table (`parted_by`)."""
 
     title: str
     x: str  # a key, such as method.local.steps; `support`; a note, such as tuned_share; `epoch` or `period`
     y: str  # a column, such as mae; by epoch a note, such as valid_loss; by period what the names of notes begin with
-    methods: Sequence[str]  # rows of the table, where x is a note, the epoch or the period
+    methods: Sequence[str]  # rows of the table, where x is a note, the epoch, the period or what parts the table
 
     @property
     def of_notes(self) -> bool:
@@ -44,6 +45,27 @@ class Chart:
         return {
             group: {method: _of_shared_seeds(line) for method, line in lines.items()} for group, lines in found.items()
         }
+
+    def points_of_parts(self, found: Sequence[Cohort]) -> Points:
+        """A panel for each data set, a line for each row: its figures over all questions, whose x their data tell.
+
+        Cohorts whose data are others in more than x have no point.
+        """
+        panels: dict[str, dict[str, dict[float, dict[int, float]]]] = {}
+        for cohort in found:
+            if {key_of(override) for override in cohort.changed_data()} - {self.x}:
+                continue
+            for row in self.methods:
+                for run in cohort.settings().get(cohort.label_of(row) or "", []):
+                    line = panels.setdefault(cohort.asked.data, {}).setdefault(row, defaultdict(dict))
+                    line[float(value_of(run.config, self.x))] |= self._figure(run)
+        return {data: {row: _of_shared_seeds(line) for row, line in lines.items()} for data, lines in panels.items()}
+
+    def _figure(self, run: Run) -> dict[int, float]:
+        """The mean over all test questions, by seed."""
+        rows = run.rows[(run.rows["test"] == "test") & (run.rows["group"] == "all")]
+        rows = rows[[name == self.y for name in columns_of(rows)]]
+        return {run.seed: float((rows["value"] * rows["n"]).sum() / rows["n"].sum())} if len(rows) else {}
 
     def _plain(self, run: Run) -> bool:
         """Whether nothing but x was changed: another setting is another line."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-FAR = 100  # an axis from one value to another so many times as large is logarithmic
+FAR = 20  # an axis from one value to another so many times as large is logarithmic
+COLOURS, DASHES = 10, ("-", "--", ":")  # of matplotlib; dashes for the lines of a colour that was had
 
 
 def draw_charts(table: TableCard, chosen: Sequence[Cohort], found: Sequence[Cohort], into: Path) -> list[Path]:
@@ -27,6 +28,9 @@ def draw_charts(table: TableCard, chosen: Sequence[Cohort], found: Sequence[Coho
     drawn: list[Path] = []
     groups = list(table.layout.groups)
     for name, chart in table.charts.items():
+        if chart.x in table.scope.parted_by:
+            drawn += _draw_parts(f"{table.name}_{name}", chart, chosen, into)
+            continue
         known = chosen if chart.of_notes else found
         for cohort in (cohort for cohort in known if _is_on(table, chart, cohort.asked.data)):
             points = points_of_notes(chart, cohort, groups) if chart.of_notes else chart.points(cohort.runs, groups)
@@ -41,6 +45,16 @@ def _is_on(table: TableCard, chart: Chart, data: str) -> bool:
     return data in table.scope.data or (chart.x == PERIOD and table.scope.has(data))
 
 
+def _draw_parts(stem: str, chart: Chart, chosen: Sequence[Cohort], into: Path) -> list[Path]:
+    """All data in one figure, generated ones in another."""
+    drawn: list[Path] = []
+    for synthetic in (False, True):
+        points = chart.points_of_parts([cohort for cohort in chosen if cohort.asked.synthetic == synthetic])
+        if any(points.values()):
+            drawn += save(_figure(chart, points, synthetic), into, stem + "_synthetic" * synthetic)
+    return drawn
+
+
 def _figure(chart: Chart, points: Points, synthetic: bool) -> Figure:
     from matplotlib.figure import Figure
 
@@ -51,7 +65,8 @@ def _figure(chart: Chart, points: Points, synthetic: bool) -> Figure:
         for place, line in enumerate(lines):
             values = sorted(of_panel[line].items()) if line in of_panel else []
             means = [sum(seeds) / len(seeds) for _, seeds in values]
-            axes.plot([x for x, _ in values], means, marker="o", markersize=3, color=f"C{place}", label=line)
+            dash = DASHES[place // COLOURS % len(DASHES)]
+            axes.plot([x for x, _ in values], means, dash, marker="o", markersize=3, color=f"C{place}", label=line)
         axes.set(title=panel, xlabel=chart.x, ylabel=chart.y)
         if chart.x in (EPOCH, PERIOD):
             axes.locator_params(axis="x", integer=True)

@@ -49,8 +49,8 @@ def paired(
 def _differences(found: Values, asked: Users | None) -> list[Difference]:
     """One for each column.  # [columns, Q], [Q]"""
     owner = np.arange(found.shape[1]) if asked is None else np.unique(asked, return_inverse=True)[1]
-    questions = np.bincount(owner).astype(np.float64)
-    totals = np.stack([np.bincount(owner, weights=one) for one in found])
+    questions: Values = np.bincount(owner).astype(np.float64)
+    totals: Values = np.stack([np.bincount(owner, weights=one) for one in found]).astype(np.float64)
     low, high = bootstrap(totals, questions)
     return [
         Difference(float(one.mean()), ends, sign_flip(total), len(one), 0 if asked is None else len(questions))

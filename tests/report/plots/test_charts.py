@@ -4,6 +4,7 @@ from pathlib import Path
 
 from recretrain.report import plot
 from recretrain.report.papers.chart import Chart
+from recretrain.report.runs.cohorts import cohorts
 from recretrain.report.runs.reading import read_runs
 from tests.report.folders import EPISODES
 
@@ -35,3 +36,31 @@ def test_figures_have_a_panel_a_state_and_only_x_may_differ(runs, conf_dir: Path
     chart = Chart(title="", x="method.local.steps", y="mae", methods=["melu"])
     points = chart.points(read_runs(runs.outputs), ["warm"])
     assert points["warm"]["melu"] == {0: [1.0], 1: [2.0], 5: [6.0]}
+
+
+CATN = {"tested": (0,), "choosing": (), "asked": {"kind": "cold_users"}, "eval": "cold_users"}
+
+
+def test_a_figure_joins_what_parts_a_table_and_leaves_other_data_out(runs, conf_dir: Path, tmp_path: Path) -> None:
+    for eta in (1, 0.2):
+        for seed, error in enumerate((0.8, 1.0)):
+            changed = [f"data.split.eta={eta}"]
+            add_cold(runs, "cmf", error / eta, eta, changed, seed=seed)
+            add_cold(runs, "cmf", 9.0, eta, [*changed, "data.split.seed=1"], seed=seed)  # other cold users
+    add_cold(runs, "cmf", 7.0, 1, ["data.split.eta=1"], data_source="synthetic", data="rt_critics")
+    add_cold(runs, "melu", 7.0, 1, ["data.split.eta=1"])  # in no row
+
+    names = [path.name for path in plot(runs.outputs, into=tmp_path, conf_dir=conf_dir, table="catn_table")]
+
+    assert {"catn_table_eta.svg", "catn_table_eta_synthetic.svg"} <= set(names)
+    chart = Chart(title="", x="data.split.eta", y="mse", methods=["cmf", "emcdr"])
+    real = [cohort for cohort in cohorts(read_runs(runs.outputs)) if not cohort.asked.synthetic]
+    assert chart.points_of_parts(real) == {"douban": {"cmf": {1: [0.8, 1.0], 0.2: [4.0, 5.0]}}}
+
+
+def add_cold(
+    runs, method: str, error: float, eta: float, overrides: list[str], *, data: str = "douban", **more
+) -> None:
+    facts = {**CATN, "data_digest": f"{overrides}", "overrides": overrides, "variant": f"{method}{overrides}", **more}
+    figures = {"mse@0": {0: (error, 10)}}
+    runs.add(method, figures, config={"data.split.eta": eta}, data=data, groups={f"eta {eta}": figures}, **facts)

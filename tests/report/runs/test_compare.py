@@ -128,13 +128,8 @@ def two_of_ratings(runs: RunFolders, figures: Mapping[str, Any]) -> None:
 def differences(text: str, method: str) -> list[str]:
     """The cells of the method's line in the table of differences."""
     lines = text[text.index("question by question") :].splitlines()
-    return (
-        next(line for line in lines if line.startswith(method))
-        .replace(" (p=", "(p=")
-        .replace(" [", "[")
-        .replace(", ", ",")
-        .split()[1:]
-    )
+    line = next(line for line in lines if line.startswith(method))
+    return line.replace(" (p=", "(p=").replace(" [", "[").replace(", ", ",").split()[1:]
 
 
 def test_ratings_are_compared_question_by_question(runs: RunFolders, conf_dir: Path) -> None:
