@@ -94,8 +94,11 @@ class CATN(ByReviews[AspectNet]):
         learner: TwoFlows,
         biases: FirstBiases,
         own_review: Literal["kept", "masked"],
+        user_documents: Literal["own", "shuffled"],
     ) -> None:
-        """`own_review`: of the rating that is learned, in the document of its item (catn.md, T5)."""
+        """`own_review`: of the rating that is learned, in the document of its item (catn.md, T5). `user_documents`:
+        `shuffled` is a control, in which what users wrote cannot tell anything.
+        """
         nothing_written = partial(
             Reviews,
             backbone.item_space,
@@ -103,6 +106,7 @@ class CATN(ByReviews[AspectNet]):
             longest=backbone.style.longest,
             auxiliary=backbone.auxiliary == "live",
             authors=own_review == "masked",
+            shuffled=user_documents == "shuffled",
         )
         super().__init__(
             backbone=backbone, reads=reads, start=start, validation=validation, nothing_written=nothing_written

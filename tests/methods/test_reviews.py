@@ -74,6 +74,23 @@ def test_ones_own_review_is_hidden_and_no_other():
     assert words(found.of_item)[2] == [1, 2, 3], "the document itself is as before"
 
 
+def test_users_who_exchange_documents_leave_items_theirs():
+    written = texts((0, 2, 5, [1, 2]), (1, 2, 3, [3]), (0, 0, 4, [4]), (2, 1, 4, [5]), (0, 3, 1, [7]))
+    orders = set()
+
+    for seed in range(20):
+        found = reviews(shuffled=True)
+        found.add(written, generator(seed))
+        in_target, in_source = words(found.in_target), words(found.in_source)
+        assert sorted(in_target[:2]) == [[1, 2, 7], [3]], "of those who wrote there"
+        assert in_target[2] == []
+        assert sorted([in_source[0], in_source[2]]) == [[4], [5]]
+        assert words(found.of_item) == [[4], [5], [1, 2, 3], [7]]
+        orders.add((in_target[0][0], in_source[0][0]))
+
+    assert len(orders) == 4
+
+
 def rated(*rows: tuple[int, int, float]) -> Interactions:
     user, item, rating = zip(*rows, strict=True)
     return Interactions(torch.tensor(user), torch.tensor(item), {"rating": torch.tensor(rating)})

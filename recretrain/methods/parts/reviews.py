@@ -7,6 +7,7 @@ import logging
 import torch
 from torch import Tensor
 
+from recretrain.data.batches import permutation
 from recretrain.data.documents import Texts
 from recretrain.data.interactions import PAD, Interactions, Ragged
 from recretrain.methods.state import Stateful
@@ -64,9 +65,14 @@ class Documents(Stateful):
 class Reviews(Stateful):
     """The documents of users in either domain, of items, and the auxiliary ones of users in either domain."""
 
-    def __init__(self, item_space: Tensor, n_users: int, *, longest: int, auxiliary: bool, authors: bool) -> None:
-        """`auxiliary`: documents of what others wrote; `authors`: items' documents can do without one user's review."""
+    def __init__(
+        self, item_space: Tensor, n_users: int, *, longest: int, auxiliary: bool, authors: bool, shuffled: bool = False
+    ) -> None:
+        """`auxiliary`: documents of what others wrote; `authors`: items' documents can do without one user's review;
+        `shuffled`: a control, users of a period exchange their documents.
+        """
         self._item_space = item_space
+        self._shuffled = shuffled
 
         def documents(n: int, *, authors: bool = False) -> Documents:
             return Documents(n, longest=longest, authors=authors, device=item_space.device)
@@ -92,13 +98,21 @@ class Reviews(Stateful):
         for number in (SOURCE, TARGET):
             at = torch.nonzero(domain == number).squeeze(1)
             own, words = rows.rows(at), tokens.at(at)
-            self.of_user(number).add(words, own.user, own.user)
+            writer = exchanged(own.user, generator) if self._shuffled else own.user
+            self.of_user(number).add(words, writer, writer)
             beside = self.auxiliary(number)
             if beside is not None and len(own):
                 donor = donors(own, generator)
                 given = donor >= 0
                 log.info("auxiliary reviews: %d of %d rows have one", int(given.sum()), len(own))
                 beside.add(words.at(donor[given]), own.user[given], own.user[given])
+
+
+def exchanged(user: Tensor, generator: torch.Generator) -> Tensor:
+    """Give all rows of a user to one other, or by chance to himself.  # [N] -> [N]"""
+    users, at = torch.unique(user, return_inverse=True)
+    given: Tensor = users[permutation(len(users), generator).to(users.device)]
+    return given[at]
 
 
 def donors(rows: Interactions, generator: torch.Generator) -> Tensor:
