@@ -43,7 +43,8 @@ def paired(
         raise ReportError(
             f"{ours[0].folder} and {theirs[0].folder} answered {left.shape[1]} and {right.shape[1]} questions"
         )
-    return _differences(left - right, users(ours[0], test, group))
+    told = (users(run, test, group) for run in (*ours, *theirs))  # the same of all, if they kept it
+    return _differences(left - right, next((found for found in told if found is not None), None))
 
 
 def _differences(found: Values, asked: Users | None) -> list[Difference]:
