@@ -44,7 +44,7 @@ def described(overrides: Sequence[str]) -> str:
 
 def generated(folder: Path, overrides: Sequence[str]) -> str:
     config, choices = compose(overrides)
-    source = _source(config)
+    source = source_of(config)
     if source.generator is None:
         raise ConfigError(f"there is no generator for {choices['data']}; see `recretrain data list`")
     if folder.exists() and any(folder.iterdir()):
@@ -59,10 +59,10 @@ def _folder(overrides: Sequence[str]) -> Path:
 
     config, _ = compose(overrides)
     paths = config.paths
-    return prepare(_source(config), data_root=Path(paths.data), cache=Path(paths.cache), memory=paths.memory)
+    return prepare(source_of(config), data_root=Path(paths.data), cache=Path(paths.cache), memory=paths.memory)
 
 
-def _source(config: DictConfig) -> Any:
+def source_of(config: DictConfig) -> Any:
     """The data set's source; only the keys of `data` are checked, so that no method is imported."""
     from recretrain.configuration.signatures import check
 

@@ -6,30 +6,49 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from recretrain.configuration.compose import compose, conf_dir, expand, explained, run_folder
 from recretrain.configuration.messages import choose_from
-from recretrain.errors import ConfigError
+from recretrain.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 Card: TypeAlias = dict[str, Any]  # a file of conf/table
 
 
 def plan(table: str, overrides: Sequence[str], *, seeds: str | None) -> str:
-    """One line per run, its command and whether it is done, and their number."""
-    jobs = [job for sweep in sweeps(table, overrides, seeds) for job in expand(sweep)]
-    lines = [f"recretrain run {shlex.join(job)}  # {state(job)}" for job in jobs]
-    return "\n".join([*lines, f"{len(jobs)} runs"])
+    """One line per run, its command and whether it is done, and their number; one per sweep that has no raw data."""
+    lines, count = [], 0
+    for sweep in sweeps(table, overrides, seeds):
+        jobs = list(expand(sweep))
+        count += len(jobs)
+        if lacking := lacks(sweep):
+            lines.append(f"recretrain run -m {shlex.join(sweep)}  # {len(jobs)} runs wait for data; {lacking}")
+        else:
+            lines += [f"recretrain run {shlex.join(job)}  # {state(job)}" for job in jobs]
+    return "\n".join([*lines, f"{count} runs"])
 
 
 def reproduce(table: str, overrides: Sequence[str], *, seeds: str | None, jobs: int | None) -> None:
-    """Run the sweeps of a table and print it; raises SystemExit afterwards, if runs failed, with their list."""
+    """Run the sweeps of a table and print it; raises SystemExit afterwards, if runs failed, with their list.
+
+    A sweep whose raw data are missing is left out, and named.
+    """
     from recretrain.commands.run import launch
     from recretrain.report import render
 
     failures = []
-    for sweep in sweeps(table, overrides, seeds):
+    planned = sweeps(table, overrides, seeds)
+    absent = {number: why for number, sweep in enumerate(planned) if (why := lacks(sweep))}
+    if len(absent) == len(planned):
+        raise DataError(f"table {table} has no run whose data are here; {next(iter(absent.values()))}")
+    for number, sweep in enumerate(planned):
         print(f"recretrain run -m {shlex.join(sweep)}", file=sys.stderr)
+        if number in absent:
+            print(f"left out: {absent[number]}", file=sys.stderr)
+            continue
         try:
             launch(["-m", *sweep, *_at_once(sweep, jobs), "hydra.callbacks.sweep.table=false"])
         except SystemExit as stop:
@@ -37,6 +56,24 @@ def reproduce(table: str, overrides: Sequence[str], *, seeds: str | None, jobs: 
     print(render(_outputs(overrides), conf_dir=conf_dir(), table=table))
     if failures:
         raise SystemExit("\n".join(failures))
+
+
+def lacks(sweep: Sequence[str]) -> str | None:
+    """Which raw data a sweep waits for; None if some of its runs have theirs, or can do with generated ones."""
+    about_data = [
+        word for word in sweep if word.startswith(("data=", "data.source=", "data.path=", "experiment=", "paths."))
+    ]
+    found = [_missing(compose(words)[0]) for words in expand(about_data)]
+    return found[0] if all(found) else None
+
+
+def _missing(config: DictConfig) -> str | None:
+    """The first line of what a data set says of its raw files, if it needs them and has none."""
+    from recretrain.commands.data import source_of
+
+    source, root = source_of(config), Path(config.paths.data)
+    needed = source.source == "raw" or (source.source == "auto" and source.generator is None)
+    return str(source.missing(root)).partition("\n")[0] if needed and not source.find(root) else None
 
 
 def sweeps(table: str, overrides: Sequence[str], seeds: str | None) -> list[list[str]]:
@@ -66,7 +103,10 @@ def _of_methods(wanted: Sequence[str], words: Sequence[str], _: Card) -> list[st
 def _of_data(wanted: Sequence[str], words: Sequence[str], card: Card) -> list[str]:
     """The sweep on those wanted data sets that the paper calls by the same name as its own; nothing if none is."""
     of_paper = card.get("data", {})
-    own = compose(next(expand(words)))[1]["data"]
+    config, choices = compose(next(expand(words)))
+    own, named = choices["data"], config.data.name
+    if named != own and named in wanted:  # an experiment's data are another set of the same layout
+        return list(words)
     kept = [name for name in wanted if of_paper.get(name, name) == of_paper.get(own, own)]
     if kept in ([], [own]):
         return list(words) if kept else []

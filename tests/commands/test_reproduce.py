@@ -112,18 +112,6 @@ def test_data_that_are_the_same_to_the_paper_take_the_place_of_others() -> None:
     assert only[-1] == "data=sml_yelp"
 
 
-def test_every_table_names_runs_that_compose() -> None:
-    from recretrain.configuration.compose import compose
-
-    tables = sorted(file.stem for file in (conf_dir() / "table").glob("*.yaml"))
-    jobs = [job for table in tables for sweep in sweeps(table, [], None) for job in expand(sweep)]
-
-    assert jobs
-    for job in jobs:
-        config, _ = compose(job)
-        assert config.method._target_
-
-
 def test_a_sweep_of_one_run_gets_all_cores() -> None:
     from recretrain.commands.reproduce import _at_once
 
@@ -132,3 +120,33 @@ def test_a_sweep_of_one_run_gets_all_cores() -> None:
     assert _at_once(["seed=0,1,2"], 2) == ["hydra.launcher.n_jobs=2"]
     assert _at_once(["seed=0,1,2"], None) == []
     assert _at_once(["seed=0", "hydra/launcher=slurm"], None) == []
+
+
+def test_what_has_no_raw_data_is_left_out_and_named(
+    recretrain: Any, engine: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = tmp_path / "conf"
+    shutil.copytree(conf_dir(), conf)
+    (conf / "table" / "toy.yaml").write_text(
+        "# Toy\nruns:\n  - data=douban,rt_critics method=cmf seed=0,1\n  - method=frozen data=yelp\n"
+    )
+    for module in ("configuration.compose", "commands.run", "commands.reproduce"):
+        monkeypatch.setattr(f"recretrain.{module}.conf_dir", lambda: conf)
+
+    planned = recretrain("reproduce", "toy", "--dry-run").out.splitlines()
+    done = recretrain("reproduce", "toy", "--jobs", "1")
+    none = recretrain("reproduce", "toy", "method=cmf")
+
+    assert "# 4 runs wait for data; douban: " in planned[0]
+    assert planned[1:] == ["recretrain run method=frozen data=yelp  # missing", "5 runs"]
+    assert (done.code, [a.choices["method"] for a in engine]) == (0, ["frozen"])
+    assert "left out: douban: " in done.err
+    assert none.code == 1
+    assert "table toy has no run whose data are here; douban: " in none.err
+
+
+def test_the_data_of_an_experiment_are_asked_for_by_their_own_name() -> None:
+    found = sweeps("catn_table", ["data=book_movie"], None)
+
+    assert len(found) == 4
+    assert all("experiment=catn_book_movie" in words for words in found)
