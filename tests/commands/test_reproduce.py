@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from recretrain.commands.reproduce import sweeps
-from recretrain.configuration.compose import conf_dir, expand
+from recretrain.configuration.compose import conf_dir
 from recretrain.errors import ConfigError
 
 
