@@ -1,3 +1,72 @@
-"""Retrain recommenders period by period, and compare fairly."""
+"""Retrain recommenders period by period, and compare fairly.
 
+`run`, `load` and `tables` are what the command line does, for notebooks; each imports what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from recretrain.serving.run import Run
+
+__all__ = ["__version__", "load", "run", "tables"]
 __version__ = "0.2.0"
+
+
+def run(*overrides: str) -> Run:
+    """Do what is missing of one run, `run("method=sml", "data=yelp")`, and open it.
+
+    Raises Mistake, with culprit and cure, for whatever `recretrain run` refuses.
+    """
+    from recretrain.commands.run import one
+    from recretrain.serving.run import Run
+
+    return Run(one(overrides))
+
+
+def load(folder: str | Path) -> Run:
+    """Open a finished run by its folder below outputs/.
+
+    Raises ConfigError where the folder is no run's, or no task of it is finished.
+    """
+    from recretrain.serving.run import Run
+
+    return Run(folder)
+
+
+def tables(
+    outputs: str | Path = "outputs",
+    *,
+    table: str | None = None,
+    format: str = "terminal",
+    test: str = "test",
+    group: str = "all",
+    only: Mapping[str, str] | None = None,
+    compare: str | None = None,
+    by_period: str | None = None,
+) -> str:
+    """The tables of all finished runs below a folder, as `recretrain report` prints them.
+
+    The arguments are those of `recretrain.report.render`. Raises ConfigError where there is no such folder, ReportError
+    for a choice that does not exist.
+    """
+    from recretrain.configuration.compose import conf_dir
+    from recretrain.errors import ConfigError
+    from recretrain.report import render
+
+    if not Path(outputs).is_dir():
+        raise ConfigError(f"there is no folder {outputs}; name the one that holds your runs")
+    return render(
+        Path(outputs),
+        conf_dir=conf_dir(),
+        table=table,
+        format=format,
+        test=test,
+        group=group,
+        only=only,
+        compare=compare,
+        by_period=by_period,
+    )

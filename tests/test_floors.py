@@ -21,7 +21,8 @@ SEES: dict[str, set[str]] = {  # what a room imports besides
     "evaluation": {"data"},
     "methods": {"data", "backbones", "evaluation"},
     "engine": {"configuration", "preparation", "data", "backbones", "evaluation", "methods"},
-    "commands": {"configuration", "preparation", "engine", "report"},
+    "serving": {"configuration", "report", "data", "evaluation", "engine"},
+    "commands": {"configuration", "preparation", "engine", "report", "serving"},
     "testing": {"configuration", "preparation", "data", "evaluation", "methods", "engine"},
     "__main__": {"commands"},
 }

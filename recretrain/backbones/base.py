@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -30,6 +30,12 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def draw(self, generator: torch.Generator | None) -> None:
         """Replace all weights by new ones, as at the start of a run; None: by torch's own generator."""
+
+    def embeddings(self) -> Mapping[str, Tensor]:
+        """The embeddings of whole kinds, `user` [n_users, d] and `item` [n_items, d], that an export writes beside
+        their raw ids; none by default. Of items those that a score is made of.
+        """
+        return {}
 
     @property
     def device(self) -> torch.device:

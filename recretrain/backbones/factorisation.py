@@ -7,7 +7,7 @@ alone is computed once for all labels of a question (peterrec.md, f).
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import ClassVar
 
@@ -59,6 +59,10 @@ class FactorisationMachine(Backbone):
         self.item_space: Tensor
         self.register_buffer("item_space", vocabulary.item_space, persistent=False)
         self.draw(None)
+
+    def embeddings(self) -> Mapping[str, Tensor]:
+        """The vectors of items, which are the same in a history and as a label."""
+        return {"item": self.item}
 
     @torch.no_grad()
     def draw(self, generator: torch.Generator | None) -> None:

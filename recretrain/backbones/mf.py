@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -32,6 +34,10 @@ class MF(Backbone):
         """N(0, init_std)."""
         for table in self.parameters():
             table.normal_(0.0, self._init_std, generator=generator)
+
+    def embeddings(self) -> Mapping[str, Tensor]:
+        """Both: a score is the dot product of their rows."""
+        return {"user": self.user, "item": self.item}
 
     @torch.no_grad()
     def score(self, questions: Questions) -> Tensor:

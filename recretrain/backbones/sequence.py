@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,10 @@ class SequenceBackbone(Backbone):
         prefixes = torch.where(column >= 0, history[row.unsqueeze(1), column.clamp(min=0)], PAD)
         vectors = self._vectors(prefixes)
         return vectors.new_zeros(*history.shape, self.width).index_put((row, stop), vectors)
+
+    def embeddings(self) -> Mapping[str, Tensor]:
+        """The rows that the vector of a history is scored against."""
+        return {"item": self.output}
 
     @property
     def width(self) -> int:

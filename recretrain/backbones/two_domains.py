@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -69,6 +70,10 @@ class TwoDomains(RatingBackbone):
     def width(self) -> int:
         """The number of factors that there is room for."""
         return self.user.shape[1]
+
+    def embeddings(self) -> Mapping[str, Tensor]:
+        """The factors of both; a rating adds biases and the mean to their product."""
+        return {"user": self.user, "item": self.item}
 
     def draw(self, generator: torch.Generator | None) -> None:
         """Zeros: a method draws what it needs."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from recretrain import __version__
+from recretrain import __version__, load, tables
 from recretrain.configuration import options as listing
 from recretrain.configuration.compose import conf_dir
 from recretrain.configuration.hints import fits, in_words
@@ -54,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
     _add_report(verbs.add_parser("report", help="tables of the runs there are"))
     _add_data(verbs.add_parser("data", help="find, prepare, describe or generate data"))
     _add_list(verbs.add_parser("list", help="what can be chosen: methods, data, schedules, tables, ..."))
+    _add_recommend(verbs.add_parser("recommend", help="the best items of users or sessions, by a finished run"))
+    _add_export(verbs.add_parser("export", help="weights and embeddings of a finished run, for other programs"))
     _add_evidence(verbs.add_parser("evidence", help="the items that a newcomer should rate first, by a run of MeLU"))
     _add_aspects(verbs.add_parser("aspects", help="the words that a rating comes from, by a run of CATN"))
     verbs.add_parser("doctor", help="versions, devices, memory, data found").set_defaults(act=_doctor)
@@ -124,6 +126,54 @@ def _reproduce(found: argparse.Namespace) -> None:
         reproduce(found.table, found.overrides, seeds=found.seeds, jobs=found.jobs)
 
 
+def _add_recommend(verb: argparse.ArgumentParser) -> None:
+    verb.description = "The best items of each user, as a finished run has learned them: user, rank, item, score."
+    verb.add_argument("run", type=Path, help="a run folder below outputs/")
+    whom = verb.add_mutually_exclusive_group(required=True)
+    listed = "raw ids, one a line, or a .csv or .parquet file with a column"
+    whom.add_argument("--users", metavar="FILE|all", help=f"{listed} user; all: those met by the last learned period")
+    rows = "a .csv or .parquet file with the columns"
+    whom.add_argument(
+        "--history", type=Path, metavar="FILE", help=f"{rows} session (or user) and item, the newest last"
+    )
+    whom.add_argument("--support", type=Path, metavar="FILE", help=f"{rows} user, item and rating (MeLU)")
+    verb.add_argument("--k", type=_number(AtLeast1), default=20, metavar="N", help="items for each; default: 20")
+    verb.add_argument("--candidates", type=Path, metavar="FILE", help=f"the items to choose from: {listed} item")
+    verb.add_argument("--exclude-seen", action="store_true", help="leave out what a user had in the learned periods")
+    verb.add_argument("--skip-unknown", action="store_true", help="leave unknown users and items out")
+    verb.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .parquet or .csv file")
+    verb.set_defaults(act=_recommend)
+
+
+def _recommend(found: argparse.Namespace) -> None:
+    from recretrain.serving.files import check_suffix, ids_in, table_in, write
+    from recretrain.serving.wishes import Wish
+
+    check_suffix(found.out)
+    wish = Wish(
+        users=found.users if found.users in (None, "all") else ids_in(Path(found.users), "user"),
+        history=found.history and table_in(found.history),
+        support=found.support and table_in(found.support),
+        k=found.k,
+        candidates=found.candidates and ids_in(found.candidates, "item"),
+        exclude_seen=found.exclude_seen,
+        skip_unknown=found.skip_unknown,
+    )
+    rows = write(load(found.run).recommended(wish), found.out)
+    print(f"{rows:,} rows written to {found.out}", file=sys.stderr)
+
+
+def _add_export(verb: argparse.ArgumentParser) -> None:
+    verb.description = "Weights (safetensors), ids with embeddings (parquet), settings, and a README how to use them."
+    verb.add_argument("run", type=Path, help="a run folder below outputs/")
+    verb.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    verb.set_defaults(act=_export)
+
+
+def _export(found: argparse.Namespace) -> None:
+    print(f"written to {load(found.run).export(found.out)}", file=sys.stderr)
+
+
 def _add_evidence(verb: argparse.ArgumentParser) -> None:
     verb.description = "Items by popularity times the norm of their ratings' gradients (MeLU); also to evidence.csv."
     verb.add_argument("run", type=Path, help="a run folder of method=melu")
@@ -182,14 +232,9 @@ def _add_report(verb: argparse.ArgumentParser) -> None:
 
 
 def _report(found: argparse.Namespace) -> None:
-    from recretrain.report import plot, render
-
-    if not found.outputs.is_dir():
-        raise ConfigError(f"there is no folder {found.outputs}; name the one that holds your runs")
     only = dict(_pair(fact) for fact in found.only)
-    text = render(
+    text = tables(
         found.outputs,
-        conf_dir=conf_dir(),
         table=found.table,
         format=found.format,
         test=found.test,
@@ -200,6 +245,8 @@ def _report(found: argparse.Namespace) -> None:
     )
     _put(text, found.out)
     if found.plots:
+        from recretrain.report import plot
+
         drawn = plot(
             found.outputs,
             into=found.plots,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
-from recretrain.configuration.compose import conf_dir, explained, register_schema, run_folder
+from recretrain.configuration.compose import compose, conf_dir, explained, register_schema, run_folder
 from recretrain.errors import ConfigError, Mistake
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ def launch(arguments: Sequence[str]) -> None:
     words = choices_first(options_first(arguments))
     with _argv(["recretrain run", *words]), _errors_reach_us(), explained():
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+
+
+def one(overrides: Sequence[str]) -> Path:
+    """Do what is missing of one run, without Hydra's launcher and without a table; returns its folder."""
+    return _checked(*compose(overrides), list(overrides), jobs=1)
 
 
 def options_first(arguments: Sequence[str]) -> list[str]:
@@ -167,12 +172,16 @@ def _attempt(config: DictConfig, hydra_config: Any) -> Outcome:
 
 
 def _train(config: DictConfig, hydra_config: Any, *, jobs: int) -> Path:
+    choices = {str(group): str(choice) for group, choice in hydra_config.runtime.choices.items()}
+    return _checked(config, choices, list(hydra_config.overrides.task), jobs)
+
+
+def _checked(config: DictConfig, choices: Mapping[str, str], overrides: Sequence[str], jobs: int) -> Path:
     from recretrain.configuration.signatures import check
     from recretrain.engine.runner import run
 
     check(config)
-    choices = {str(group): str(choice) for group, choice in hydra_config.runtime.choices.items()}
-    return run(config, choices=choices, overrides=list(hydra_config.overrides.task), jobs=jobs)
+    return run(config, choices=choices, overrides=overrides, jobs=jobs)
 
 
 def _write(folder: Path, number: int, outcome: Outcome) -> None:

@@ -55,8 +55,16 @@ class Downstream:
             labels=rows.item,
             candidates=self._others(rows.item, labels, [self.seed, period, _number(part)]),
             catalogue=labels,
-            history=latest(_source_rows(stream, period, part), rows.user, self.history or 1),
+            history=self.histories(stream, period, _source_rows(stream, period, part), rows.user),
         )
+
+    def histories(self, stream: Stream, period: int, rows: Interactions, user: Tensor) -> Tensor:
+        """The last items of each user in the source among `rows`, as a question gives them.  # [Q, T] int32"""
+        return latest(stream.of_space(rows, self.space_before(stream, period)), user, self.history or 1)
+
+    def space_before(self, stream: Stream, period: int) -> int:
+        """The space of the source, whatever task is asked about."""
+        return stream.space(0)
 
     def _others(self, label: Tensor, labels: Tensor, seed: list[int]) -> Tensor:
         """Labels other than each question's own; other labels of its user may be among them.  # [Q, C] int32"""

@@ -75,9 +75,17 @@ class Arrivals:
             columns["seen"] = seen_before(rows.user, had_before(stream, period, part))
         if self.history is None:
             return Rankings(period=period, user=rows.user, labels=rows.item, **columns)
-        space = stream.space(period) if self.history_space is None else stream.space_named(self.history_space)
-        history = latest(stream.before(period, space), rows.user, self.history)
+        before = stream.before(period, self.space_before(stream, period))
+        history = self.histories(stream, period, before, rows.user)
         return Histories(period=period, user=rows.user, labels=rows.item, history=history, **columns)
+
+    def histories(self, stream: Stream, period: int, rows: Interactions, user: Tensor) -> Tensor:
+        """The last items of each user among `rows`, as a question about `period` gives them.  # [Q, T] int32"""
+        return latest(stream.of_space(rows, self.space_before(stream, period)), user, self.history or 1)
+
+    def space_before(self, stream: Stream, period: int) -> int:
+        """The space of the items in the histories of questions about `period`."""
+        return stream.space(period) if self.history_space is None else stream.space_named(self.history_space)
 
     def _drawn(self, stream: Stream, period: int) -> Tensor:
         assert self.candidates is not None
@@ -120,6 +128,14 @@ class SessionPrefixes:
             catalogue=known[stream.item_first[known] < period],
             history=prefixes.histories(self.history or 1).to(torch.int32),
         )
+
+    def histories(self, stream: Stream, period: int, rows: Interactions, user: Tensor) -> Tensor:
+        """The last items of each session among `rows`, as a question about `period` gives them.  # [Q, T] int32"""
+        return latest(stream.of_space(rows, self.space_before(stream, period)), user, self.history or 1)
+
+    def space_before(self, stream: Stream, period: int) -> int:
+        """The space of the items in the histories of questions about `period`."""
+        return stream.space(period)
 
 
 @dataclass(frozen=True, kw_only=True)

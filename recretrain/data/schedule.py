@@ -141,6 +141,9 @@ class _Joined(Rows):
     def questions(self) -> TestSet:
         return joined(len(self._parts) - 1, [part.questions for part in self._parts])
 
+    def known(self) -> Interactions:
+        return concatenate([part.known for part in self._parts])
+
     def valid(self) -> TestSet | None:
         asked = [test for part in self._parts if (test := part.valid) is not None]
         return joined(len(self._parts) - 1, asked) if asked else None

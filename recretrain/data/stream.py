@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -38,6 +38,17 @@ class Asks(Protocol):
 
     def __call__(self, stream: Stream, period: int, part: str | None = None) -> TestSet:
         """The questions about `period`, or about its rows of one part (`Stream.interactions`)."""
+
+
+@runtime_checkable
+class GivesHistories(Protocol):
+    """A maker of questions that can say what a user's history would be, without a question of theirs."""
+
+    def histories(self, stream: Stream, period: int, rows: Interactions, user: Tensor) -> Tensor:
+        """The last items of each user among `rows`, as a question about `period` gives them.  # [Q, T]"""
+
+    def space_before(self, stream: Stream, period: int) -> int:
+        """The space of those items."""
 
 
 class Period:
@@ -81,6 +92,13 @@ class Period:
         return rows
 
     @cached_property
+    def known(self) -> Interactions:
+        """The rows that later periods may build on: those given, to learn from and to choose by; never its tests."""
+        rows = self._rows.known()
+        self._report(f"{self.name}/known", len(rows))
+        return rows
+
+    @cached_property
     def texts(self) -> Texts:
         """The texts of `context` and `train`, in the order of the file: what a question's text says is its answer.
 
@@ -107,6 +125,9 @@ class Rows(ABC):
 
     @abstractmethod
     def questions(self) -> TestSet: ...
+
+    def known(self) -> Interactions:
+        return concatenate([self.context(), self.interactions()])
 
     def valid(self) -> TestSet | None:
         return None
@@ -231,8 +252,15 @@ class Stream:
             parts.append(self.interactions(period, "context"))
         if not parts:
             return Interactions(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long))
-        rows = concatenate(parts)
+        return self.of_space(concatenate(parts), space)
+
+    def of_space(self, rows: Interactions, space: int) -> Interactions:
+        """Those of the rows that are about items of `space`."""
         return rows if len(self.spaces) == 1 else rows.rows(self.vocabulary.item_space[rows.item] == space)
+
+    def known(self, period: int) -> Interactions:
+        """The rows of a period that a later one may build on: all but its tests."""
+        return concatenate(self._read(period, context=True))
 
     def texts(self, period: int) -> Texts:
         """The texts of a period's rows but those of its valid and test parts, in the order of the file."""
@@ -278,6 +306,9 @@ class _Slice(Rows):
 
     def questions(self) -> TestSet:
         return self._stream.questions(self._period, "train")
+
+    def known(self) -> Interactions:
+        return self._stream.known(self._period)
 
     def valid(self) -> TestSet | None:
         given = self._stream.has_part(self._period, "valid")

@@ -22,7 +22,7 @@ from recretrain.engine.seeds import BUILD, seed_task
 from recretrain.errors import ConfigError
 from recretrain.evaluation.base import Evaluator
 from recretrain.methods.base import RetrainMethod
-from recretrain.preparation.prepare import prepare
+from recretrain.preparation.prepare import prepare, prepared_before
 from recretrain.records import OUTSIDE_DIGEST
 
 _OUTSIDE_LABEL = ("data=", "method=", "seed=", "trainer=", *OUTSIDE_DIGEST)
@@ -69,9 +69,13 @@ class Experiment:
         return method_of(self.settings, self.stream, self.names.seed, self.machine.device)
 
 
-def experiment(config: DictConfig, *, choices: Mapping[str, str], overrides: Sequence[str]) -> Experiment:
+def experiment(
+    config: DictConfig, *, choices: Mapping[str, str], overrides: Sequence[str], prepared: str | None = None
+) -> Experiment:
     """Build all but the method, and prepare the data if they are not yet.
 
+    `prepared`: the digest of prepared data that are taken as they are if they still stand, whatever became of the raw
+    files.
     Raises ConfigError where the method cannot answer the questions that `eval` asks, before anything is prepared.
     """
     names = Names(
@@ -91,7 +95,9 @@ def experiment(config: DictConfig, *, choices: Mapping[str, str], overrides: Seq
     check_kinds(settings, evaluator, choices)
     source = build(config.data, "data")
     paths = config.paths
-    folder = prepare(source, data_root=Path(paths.data), cache=Path(paths.cache), memory=paths.memory)
+    folder = None if prepared is None else prepared_before(source, Path(paths.cache), prepared)
+    if folder is None:
+        folder = prepare(source, data_root=Path(paths.data), cache=Path(paths.cache), memory=paths.memory)
     return Experiment(
         names=names,
         machine=machine,

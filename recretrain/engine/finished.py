@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
+from recretrain.configuration.signatures import check
 from recretrain.engine.build import Experiment, experiment
 from recretrain.engine.store import RunStore
 from recretrain.errors import ConfigError
@@ -18,13 +19,25 @@ from recretrain.methods.base import RetrainMethod
 def finished(folder: Path) -> tuple[Experiment, RetrainMethod[Any], int]:
     """The run, its method as it is after the last finished task, and that task.
 
-    Raises ConfigError where the folder is no run's, or no task of it is finished.
+    The raw files may have grown since: the prepared data that the run has learned from are taken. Raises ConfigError
+    where the folder is no run's, no task of it is finished, or its data are gone.
     """
-    config, choices = _run(folder)  # before the store, which would make the folder of a misspelt name
-    store, asked = RunStore(folder), experiment(config, choices=choices, overrides=[])
-    method, last = asked.method(), store.done() - 1
+    config, facts = _run(folder)  # before the store, which would make the folder of a misspelt name
+    check(config)
+    if config.trainer.device == "cuda":  # what is learned on a GPU answers on a machine without one
+        config.trainer.device = "auto"
+    choices = {group: str(facts[group]) for group in ("method", "data", "backbone", "schedule", "eval")}
+    store = RunStore(folder)
+    last = store.done() - 1
     if last < 0:
         raise ConfigError(f"{folder} has no finished task; repeat its command first")
+    asked = experiment(config, choices=choices, overrides=[], prepared=facts["data_digest"])
+    if (now := asked.stream.card["digest"]) != facts["data_digest"]:
+        raise ConfigError(
+            f"{folder} learned from data {facts['data_digest']}, which are no longer in {config.paths.cache}, and the "
+            f"raw files have changed since (now {now}); repeat its command in another paths.outputs"
+        )
+    method = asked.method()
     method.load_state_dict(store.state(last, asked.machine.device))
     return asked, method, last
 
@@ -37,12 +50,11 @@ def column(file: Path, name: str) -> dict[int, str]:
     return dict(zip(table.column("id").to_pylist(), map(str, table.column(name).to_pylist()), strict=True))
 
 
-def _run(folder: Path) -> tuple[DictConfig, dict[str, str]]:
-    """The configuration of a run folder, and the option chosen in each group."""
+def _run(folder: Path) -> tuple[DictConfig, dict[str, Any]]:
+    """The configuration and the card of a run folder."""
     file, card = folder / "config.yaml", folder / "run.json"
     if not file.is_file() or not card.is_file():
         raise ConfigError(f"{folder} is no run folder (it has no config.yaml and run.json); name one below outputs/")
     config = OmegaConf.load(file)
     assert isinstance(config, DictConfig)
-    facts = json.loads(card.read_text())
-    return config, {group: str(facts[group]) for group in ("method", "data", "backbone", "schedule", "eval")}
+    return config, json.loads(card.read_text())

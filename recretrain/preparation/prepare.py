@@ -50,6 +50,12 @@ def prepare(source: Source, *, data_root: Path, cache: Path, memory: str = MEMOR
     return folder
 
 
+def prepared_before(source: Source, cache: Path, digest: str) -> Path | None:
+    """The folder of period files of this digest, without a look at the raw files; None if it is not there."""
+    folder = Path(cache).absolute() / f"{source.name}-{digest}"
+    return folder if folder.is_dir() else None
+
+
 def describe(folder: Path) -> dict[str, Any]:
     """The contents of a prepared folder, for people: stream.json and what can be counted in the files."""
     card: dict[str, Any] = json.loads((folder / "stream.json").read_text())
