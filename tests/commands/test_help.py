@@ -18,7 +18,15 @@ from recretrain.configuration import options as listing
 from recretrain.configuration.compose import compose, conf_dir
 from recretrain.configuration.help import comments, written
 
-HELPS = [["--help"], ["--version"], ["list"], ["report", "--help"], ["data", "prepare", "--help"]]
+HELPS = [
+    ["--help"],
+    ["--version"],
+    ["list"],
+    ["report", "--help"],
+    ["recommend", "--help"],
+    ["export", "--help"],
+    ["data", "prepare", "--help"],
+]
 COMPOSED = [["run", "--help"], ["run", "method=melu", "data=movielens_timed", "--help"]]
 HEAVY = ("torch", "pytorch_lightning", "matplotlib", "numpy", "pandas", "duckdb")
 CONFIGURATION = ("hydra", "omegaconf", "yaml")
@@ -164,6 +172,8 @@ def test_doctor_names_versions_machine_and_data(recretrain: Any) -> None:
         ("recretrain data ", "prepare"),
         ("recretrain list ", "methods"),
         ("recretrain ev", "evidence"),
+        ("recretrain rec", "recommend"),
+        ("recretrain recommend outputs --ex", "--exclude-seen"),
         ("recretrain evidence ", "--top"),
         ("recretrain report ", "--compare"),
         ("recretrain report outputs --format ", "github"),
