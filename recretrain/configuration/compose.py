@@ -161,8 +161,17 @@ def digest(config: DictConfig, *, with_seed: bool = True) -> str:
         values = OmegaConf.to_container(config, resolve=True)
     for key in (*OUTSIDE_DIGEST, *(() if with_seed else ("seed",))):
         _drop(values, key.split("."))
-    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    canonical = json.dumps(_whole(values), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:10]
+
+
+def _whole(value: Any) -> Any:
+    """1.0 as 1, wherever it stands: written one way or the other it is the same run."""
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def run_folder(config: DictConfig, choices: Mapping[str, str]) -> Path:

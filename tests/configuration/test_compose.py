@@ -40,6 +40,18 @@ def test_what_changes_results_changes_the_digest(override: str) -> None:
     assert _digest(override) != _digest()
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("method.fresh.learning_rate=1", "method.fresh.learning_rate=1.0"),
+        ("method.transfer.weight_decay=1e-3", "method.transfer.weight_decay=0.001"),
+        ("+method.list=[1,2.0]", "+method.list=[1.0,2]"),
+    ],
+)
+def test_a_number_is_the_same_however_it_is_written(one: str, other: str) -> None:
+    assert _digest(one) == _digest(other) != _digest()
+
+
 def test_seeds_of_one_setting_share_a_variant() -> None:
     assert _digest("seed=1", with_seed=False) == _digest("seed=2", with_seed=False)
     assert _digest("method.loops=9", with_seed=False) != _digest(with_seed=False)

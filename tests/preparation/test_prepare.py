@@ -17,7 +17,8 @@ from hydra.utils import instantiate
 from recretrain.configuration.compose import compose
 from recretrain.errors import DataError
 from recretrain.preparation.cut import ByCount, Cut
-from recretrain.preparation.prepare import describe, list_sources, load_source, prepare
+from recretrain.preparation.prepare import describe, digest_of, list_sources, load_source, prepare
+from recretrain.preparation.sources.base import flat
 
 CONF = Path(__file__).parents[2] / "conf"
 ROWS = [("ann", "x", 1), ("bob", "x", 2), ("ann", "y", 3), ("cat", "y", 4), ("ann", "x", 5), ("bob", "z", 6)]
@@ -375,3 +376,14 @@ def test_data_that_were_prepared_by_0_1_are_found_again(tmp_path: Path, name: st
     source = load_source(CONF / f"data/{name}.yaml", source="synthetic")
 
     assert prepare(source, data_root=tmp_path, cache=tmp_path) == tmp_path / f"{name}-{digest}"
+
+
+def test_a_number_is_the_same_however_it_is_written():
+    found = {}
+    for eta, drift in ((1.0, 0.0), (1, 0), (0.5, 0.0), (1.0, 1)):
+        changed = {"split": {"eta": eta}, "generator": {"opinions": {"drift": drift}}}
+        source = load_source(CONF / "data/amazon_pair.yaml", source="synthetic", **changed)
+        found[eta, drift, type(eta)] = digest_of([source.options([]), flat({"generator": source.generator})])
+
+    assert found[1, 0, int] == found[1, 0, float]
+    assert len(set(found.values())) == 3

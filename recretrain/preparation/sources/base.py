@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, get_args, get_type_hints
 
 import duckdb
 
@@ -170,7 +170,7 @@ class Source(ABC):
     def options(self, files: Sequence[Path]) -> dict[str, Any]:
         """Options that shape the data which come of these files (none yet, where they are to be generated)."""
         outside = {key.removeprefix("data.") for key in OUTSIDE_DIGEST} | BY_CONTENT | APART
-        return flat({f.name: getattr(self, f.name) for f in fields(self) if f.name not in outside})
+        return flat({name: value for name, value in typed(self).items() if name not in outside})
 
     def missing(self, root: Path) -> str:
         """The message when `find` finds nothing."""
@@ -190,10 +190,25 @@ def flat(options: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in options.items():
         if is_dataclass(value) and not isinstance(value, type):
-            found |= flat({f.name: getattr(value, f.name) for f in fields(value)})
+            found |= flat(typed(value))
         else:
             found[name] = plain(value)
     return found
+
+
+def typed(options: Any) -> dict[str, Any]:
+    """The fields of a dataclass, a number of a field that takes fractions as such: 1 and 1.0 are one digest."""
+    hints = get_type_hints(type(options))
+    found = {f.name: getattr(options, f.name) for f in fields(options)}
+    return {
+        name: float(value) if type(value) is int and _takes_fractions(hints[name]) else value
+        for name, value in found.items()
+    }
+
+
+def _takes_fractions(hint: Any) -> bool:
+    """Whether it is float, or float or None."""
+    return hint is float or (float in get_args(hint) and int not in get_args(hint))
 
 
 def plain(value: Any) -> Any:
