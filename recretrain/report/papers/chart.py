@@ -57,8 +57,9 @@ class Chart:
                 continue
             for row in self.methods:
                 for run in cohort.settings().get(cohort.label_of(row) or "", []):
-                    line = panels.setdefault(cohort.asked.data, {}).setdefault(row, defaultdict(dict))
-                    line[float(value_of(run.config, self.x))] |= self._figure(run)
+                    if (x := value_of(run.config, self.x)) is not None:
+                        line = panels.setdefault(cohort.asked.data, {}).setdefault(row, defaultdict(dict))
+                        line[float(x)] |= self._figure(run)
         return {data: {row: _of_shared_seeds(line) for row, line in lines.items()} for data, lines in panels.items()}
 
     def _figure(self, run: Run) -> dict[int, float]:

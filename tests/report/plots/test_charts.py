@@ -38,7 +38,7 @@ def test_figures_have_a_panel_a_state_and_only_x_may_differ(runs, conf_dir: Path
     assert points["warm"]["melu"] == {0: [1.0], 1: [2.0], 5: [6.0]}
 
 
-CATN = {"tested": (0,), "choosing": (), "asked": {"kind": "cold_users"}, "eval": "cold_users"}
+CATN = {"tested": (0,), "choosing": (), "asked": {"kind": "cold_users"}, "eval": "cold_users", "schedule": "cold_users"}
 
 
 def test_a_figure_joins_what_parts_a_table_and_leaves_other_data_out(runs, conf_dir: Path, tmp_path: Path) -> None:
@@ -49,6 +49,7 @@ def test_a_figure_joins_what_parts_a_table_and_leaves_other_data_out(runs, conf_
             add_cold(runs, "cmf", 9.0, eta, [*changed, "data.split.seed=1"], seed=seed)  # other cold users
     add_cold(runs, "cmf", 7.0, 1, ["data.split.eta=1"], data_source="synthetic", data="rt_critics")
     add_cold(runs, "melu", 7.0, 1, ["data.split.eta=1"])  # in no row
+    add_cold(runs, "cmf", 7.0, None, ["data.split=null"])  # over time: no share
 
     names = [path.name for path in plot(runs.outputs, into=tmp_path, conf_dir=conf_dir, table="catn_table")]
 
