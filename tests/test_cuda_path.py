@@ -26,7 +26,7 @@ from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
 from recretrain.engine.machine import device_named
 from recretrain.methods.learners.log_loss import LogLoss
-from recretrain.methods.parts.transfer import Transfer
+from recretrain.methods.parts.transfer import Convolutions
 from recretrain.methods.sml import FreshObjective, TransferObjective, copy_tables
 from recretrain.testing.contract import CPU
 
@@ -68,7 +68,9 @@ def test_both_steps_of_sml_and_a_blend_stay_on_the_device(elsewhere):
     model = mf()
     nets = torch.nn.ModuleDict(
         {
-            name: Transfer(embedding_size=8, filters=[4], hidden=8, product=True, detach_product=True, epsilon=1e-12)
+            name: Convolutions(
+                embedding_size=8, filters=[4], hidden=8, product=True, detach_product=True, epsilon=1e-12
+            )
             for name in ("user", "item")
         }
     )
