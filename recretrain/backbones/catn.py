@@ -130,7 +130,7 @@ class AspectNet(Backbone):
         return found[0], found[1], found[2] if len(found) > 2 else None
 
     def user_vectors(self, flow: Flow, documents: Ragged, auxiliary: Ragged | None) -> Tensor:
-        """What a rating needs of users, once for all of their items.  # D documents -> [D, M x k]"""
+        """Vectors of users towards items, the same for all items.  # D documents -> [D, M x k]"""
         read = [_Reading(documents, _other(flow), False)]
         if auxiliary is not None and self.auxiliary == "live":
             read.append(_Reading(auxiliary, _other(flow), True))
@@ -138,7 +138,7 @@ class AspectNet(Backbone):
         return self._towards_items(flow, self.merged(own, others[0] if others else None)).flatten(1)
 
     def item_vectors(self, flow: Flow, documents: Ragged) -> Tensor:
-        """What a rating needs of items.  # D documents -> [D, M x k]"""
+        """Vectors of items.  # D documents -> [D, M x k]"""
         return self._encoded(flow, [_Reading(documents, flow, False)])[0].flatten(1)
 
     def rated(self, user: Tensor, item: Tensor, of_user: Tensor, of_item: Tensor) -> Tensor:
@@ -162,7 +162,7 @@ class AspectNet(Backbone):
         return F.leaky_relu(user @ self._between(flow) @ item.T, _SLOPE)
 
     def attention(self, flow: Flow, documents: Ragged, *, of_users: bool) -> Tensor:
-        """What each word of users' or of items' documents gets from each aspect.  # D documents -> [D, longest, M]"""
+        """Weights of the words of users' or of items' documents, by aspect.  # D documents -> [D, longest, M]"""
         read = _Reading(documents, _other(flow) if of_users else flow, False)
         query = self.query[read.domain].expand(len(documents), -1, -1)
         encoder = self.encoders[self._set_of(flow, read)]

@@ -63,11 +63,11 @@ class ReviewNet(Backbone):
 
     @abstractmethod
     def user_vectors(self, documents: Ragged) -> Tensor:
-        """What a rating needs of users.  # D documents -> [D, v]"""
+        """Vectors of users, made of a document of each.  # D documents -> [D, v]"""
 
     @abstractmethod
     def item_vectors(self, documents: Ragged) -> Tensor:
-        """What a rating needs of items.  # D documents -> [D, v]"""
+        """Vectors of items, made of a document of each.  # D documents -> [D, v]"""
 
     @abstractmethod
     def meet(self, user: Tensor, item: Tensor) -> Tensor:

@@ -72,8 +72,7 @@ def _missing(config: DictConfig) -> str | None:
     from recretrain.commands.data import source_of
 
     source, root = source_of(config), Path(config.paths.data)
-    needed = source.source == "raw" or (source.source == "auto" and source.generator is None)
-    return str(source.missing(root)).partition("\n")[0] if needed and not source.find(root) else None
+    return str(source.missing(root)).partition("\n")[0] if source.lacks(root) else None
 
 
 def sweeps(table: str, overrides: Sequence[str], seeds: str | None) -> list[list[str]]:

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from recretrain.data.interactions import Interactions
 from recretrain.data.kinds import Histories
-from recretrain.data.questions import Card, had_before, latest
+from recretrain.data.questions import Card, GivesHistories, had_before, latest
 from recretrain.data.stream import PARTS, Stream
 from recretrain.errors import DataError
 from recretrain.values import AtLeast0, AtLeast1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Downstream:
+class Downstream(GivesHistories):
     """Every row is a question, with the user's last items in the space of the first period: the source.
 
     Its label is ranked against `candidates` other labels, drawn uniformly and with replacement, and against all of
@@ -55,12 +55,8 @@ class Downstream:
             labels=rows.item,
             candidates=self._others(rows.item, labels, [self.seed, period, _number(part)]),
             catalogue=labels,
-            history=self.histories(stream, period, _source_rows(stream, period, part), rows.user),
+            history=latest(_source_rows(stream, period, part), rows.user, self.history or 1),
         )
-
-    def histories(self, stream: Stream, period: int, rows: Interactions, user: Tensor) -> Tensor:
-        """The last items of each user in the source among `rows`, as a question gives them.  # [Q, T] int32"""
-        return latest(stream.of_space(rows, self.space_before(stream, period)), user, self.history or 1)
 
     def space_before(self, stream: Stream, period: int) -> int:
         """The space of the source, whatever task is asked about."""

@@ -6,6 +6,7 @@ asked the same, and a call that makes the questions about a period.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,8 +27,22 @@ from recretrain.values import AtLeast0, AtLeast1
 Card = dict[str, Any]
 
 
+class GivesHistories(ABC):
+    """A maker of questions that can say what a user's history would be, without a question of theirs."""
+
+    history: int | None  # last items that are given along; None: the last one alone
+
+    @abstractmethod
+    def space_before(self, stream: Stream, period: int) -> int:
+        """The space of the items in the histories of questions about `period`."""
+
+    def histories(self, stream: Stream, period: int, rows: Interactions, user: Tensor) -> Tensor:
+        """The last items of each user among `rows`, as a question about `period` gives them.  # [Q, T] int32"""
+        return latest(stream.of_space(rows, self.space_before(stream, period)), user, self.history or 1)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Arrivals:
+class Arrivals(GivesHistories):
     """Every interaction is a question; groups mark ids that were unseen before the period."""
 
     candidates: AtLeast1 | None  # drawn for each question; None: none are needed
@@ -75,16 +90,10 @@ class Arrivals:
             columns["seen"] = seen_before(rows.user, had_before(stream, period, part))
         if self.history is None:
             return Rankings(period=period, user=rows.user, labels=rows.item, **columns)
-        before = stream.before(period, self.space_before(stream, period))
-        history = self.histories(stream, period, before, rows.user)
+        history = latest(stream.before(period, self.space_before(stream, period)), rows.user, self.history)
         return Histories(period=period, user=rows.user, labels=rows.item, history=history, **columns)
 
-    def histories(self, stream: Stream, period: int, rows: Interactions, user: Tensor) -> Tensor:
-        """The last items of each user among `rows`, as a question about `period` gives them.  # [Q, T] int32"""
-        return latest(stream.of_space(rows, self.space_before(stream, period)), user, self.history or 1)
-
     def space_before(self, stream: Stream, period: int) -> int:
-        """The space of the items in the histories of questions about `period`."""
         return stream.space(period) if self.history_space is None else stream.space_named(self.history_space)
 
     def _drawn(self, stream: Stream, period: int) -> Tensor:
@@ -100,7 +109,7 @@ class Arrivals:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SessionPrefixes:
+class SessionPrefixes(GivesHistories):
     """Every prefix of every session predicts its next item among all items known before the period (ader.md, a).
 
     Rows of items that are new in the period are deleted, then sessions of one row.
@@ -129,12 +138,7 @@ class SessionPrefixes:
             history=prefixes.histories(self.history or 1).to(torch.int32),
         )
 
-    def histories(self, stream: Stream, period: int, rows: Interactions, user: Tensor) -> Tensor:
-        """The last items of each session among `rows`, as a question about `period` gives them.  # [Q, T] int32"""
-        return latest(stream.of_space(rows, self.space_before(stream, period)), user, self.history or 1)
-
     def space_before(self, stream: Stream, period: int) -> int:
-        """The space of the items in the histories of questions about `period`."""
         return stream.space(period)
 
 

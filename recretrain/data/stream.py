@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -38,17 +38,6 @@ class Asks(Protocol):
 
     def __call__(self, stream: Stream, period: int, part: str | None = None) -> TestSet:
         """The questions about `period`, or about its rows of one part (`Stream.interactions`)."""
-
-
-@runtime_checkable
-class GivesHistories(Protocol):
-    """A maker of questions that can say what a user's history would be, without a question of theirs."""
-
-    def histories(self, stream: Stream, period: int, rows: Interactions, user: Tensor) -> Tensor:
-        """The last items of each user among `rows`, as a question about `period` gives them.  # [Q, T]"""
-
-    def space_before(self, stream: Stream, period: int) -> int:
-        """The space of those items."""
 
 
 class Period:

@@ -98,7 +98,7 @@ class CrossDomain(RetrainMethod[B], ABC):
         """Fit to the rows of `domains`, which are on `fit.device`; `held_out` is not, and None where there is none."""
 
     def notes(self) -> Sequence[Note]:
-        """What the last update chose and measured on held-out ratings; nothing where it learned nothing."""
+        """Settings that the last update chose and its errors on held-out ratings; empty where it learned nothing."""
         return self._notes
 
     def periods(self, task: Task) -> Sequence[Period]:

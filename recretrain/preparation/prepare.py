@@ -127,11 +127,11 @@ class Raw:
 
 def find_raw(source: Source, data_root: Path, cache: Path) -> Raw:
     """Decide between the user's files and generated ones; a DataError says what is missing and what to do."""
+    if source.lacks(data_root):
+        raise DataError(source.missing(data_root))
     files = [] if source.source == "synthetic" else source.find(data_root)
     if files:
         return Raw("raw", source, data_root, [[f.name, content_of(f, cache / ".contents")] for f in files])
-    if source.source == "raw" or (source.source == "auto" and source.generator is None):
-        raise DataError(source.missing(data_root))
     generator = source.needed_generator
     identity = [type(generator).__name__, generator.version, flat({"generator": generator})]
     folder = cache / "synthetic" / f"{source.name}-{digest_of(identity)}"

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from recretrain.data.interactions import PAD, Interactions, Ragged
 from recretrain.data.kinds import ColdUserRatings, Histories, Rankings, Ratings, Support, SupportedRatings, TestSet
-from recretrain.data.questions import seen_before
-from recretrain.data.stream import GivesHistories
+from recretrain.data.questions import GivesHistories, seen_before
 from recretrain.errors import ConfigError, DataError
 from recretrain.serving.identities import distinct
 from recretrain.serving.opened import Opened
@@ -147,8 +146,8 @@ def _histories(run: Opened, rows: Interactions, user: Tensor) -> Tensor:
 def _histories_of(run: Opened) -> GivesHistories:
     if not isinstance(run.asks, GivesHistories):
         raise ConfigError(
-            f"{type(run.asks).__name__} does not say how a history is made of rows; give it the methods of "
-            "recretrain.data.stream.GivesHistories"
+            f"{type(run.asks).__name__} does not say how a history is made of rows; derive it from "
+            "recretrain.data.questions.GivesHistories"
         )
     return run.asks
 

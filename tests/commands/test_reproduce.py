@@ -16,11 +16,14 @@ from recretrain.errors import ConfigError
 @pytest.fixture
 def toy_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """conf/table/toy.yaml: three runs, in a string and in a list."""
+    make_toy(tmp_path, monkeypatch, "method=sml,fine_tune data=yelp", "[method=frozen, data=yelp]")
+
+
+def make_toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *runs: str) -> None:
+    """Write conf/table/toy.yaml, a table of these runs, into a copy of conf."""
     conf = tmp_path / "conf"
     shutil.copytree(conf_dir(), conf)
-    (conf / "table" / "toy.yaml").write_text(
-        "# Toy\nruns:\n  - method=sml,fine_tune data=yelp\n  - [method=frozen, data=yelp]\n"
-    )
+    (conf / "table" / "toy.yaml").write_text("# Toy\nruns:\n" + "".join(f"  - {run}\n" for run in runs))
     for module in ("configuration.compose", "commands.run", "commands.reproduce"):
         monkeypatch.setattr(f"recretrain.{module}.conf_dir", lambda: conf)
 
@@ -125,13 +128,7 @@ def test_a_sweep_of_one_run_gets_all_cores() -> None:
 def test_what_has_no_raw_data_is_left_out_and_named(
     recretrain: Any, engine: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conf = tmp_path / "conf"
-    shutil.copytree(conf_dir(), conf)
-    (conf / "table" / "toy.yaml").write_text(
-        "# Toy\nruns:\n  - data=douban,rt_critics method=cmf seed=0,1\n  - method=frozen data=yelp\n"
-    )
-    for module in ("configuration.compose", "commands.run", "commands.reproduce"):
-        monkeypatch.setattr(f"recretrain.{module}.conf_dir", lambda: conf)
+    make_toy(tmp_path, monkeypatch, "data=douban,rt_critics method=cmf seed=0,1", "method=frozen data=yelp")
 
     planned = recretrain("reproduce", "toy", "--dry-run").out.splitlines()
     done = recretrain("reproduce", "toy", "--jobs", "1")

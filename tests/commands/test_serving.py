@@ -15,23 +15,10 @@ import pytest
 import recretrain as notebook
 from recretrain.commands.cli import parser
 from recretrain.testing.streams import tasteful_slices
+from tests.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
-SMALL = [
-    "method=fine_tune",
-    "data=table",
-    "data.name=tiny",
-    "schedule=next_period",
-    "data.cut.periods=7",
-    "schedule.start=2",
-    "schedule.first_test=4",
-    "schedule.choosing=1",
-    "eval.questions.candidates=10",
-    "backbone.embedding_size=8",
-    "method.learner.epochs=2",
-    "trainer.progress=false",
-    "trainer.threads=1",
-]
+SMALL = [*TINY, "method=fine_tune", "backbone.embedding_size=8", "method.learner.epochs=2"]
 
 
 @pytest.fixture(scope="module")

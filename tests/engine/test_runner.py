@@ -15,19 +15,8 @@ from recretrain.engine import runner
 from recretrain.engine.build import Experiment
 from recretrain.errors import ConfigError
 from recretrain.testing.streams import tasteful_slices
+from tests.tiny import TINY
 
-SMALL = [
-    "data=table",
-    "data.name=tiny",
-    "schedule=next_period",
-    "data.cut.periods=7",
-    "schedule.start=2",
-    "schedule.first_test=4",
-    "schedule.choosing=1",
-    "eval.questions.candidates=10",
-    "trainer.progress=false",
-    "trainer.threads=1",
-]
 SML = ["method=sml", "method.loops=2", "backbone.embedding_size=8", "method.transfer.network.hidden=16"]
 
 
@@ -42,7 +31,7 @@ def clicks(tmp_path: Path) -> Path:
 
 def overrides(clicks: Path, outputs: Path, *more: str) -> list[str]:
     places = [f"data.path={clicks}", f"paths.outputs={outputs}", f"paths.cache={clicks.parent / 'cache'}"]
-    return [*SMALL, *SML, *places, *more]
+    return [*TINY, *SML, *places, *more]
 
 
 def run(*words: str) -> Path:
@@ -194,7 +183,7 @@ def test_fine_tune_reads_today_alone_and_full_retrain_everything(clicks, tmp_pat
     read = {}
     for method in ("fine_tune", "full_retrain"):
         places = [f"data.path={clicks}", f"paths.outputs={tmp_path / 'out'}", f"paths.cache={clicks.parent / 'cache'}"]
-        folder = run(*SMALL, f"method={method}", *quick, *places)
+        folder = run(*TINY, f"method={method}", *quick, *places)
         costs = pd.concat([pd.read_csv(path) for path in sorted((folder / "tasks").glob("*/costs.csv"))])
         read[method] = costs["rows_read"].tolist()
 

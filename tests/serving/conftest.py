@@ -11,21 +11,10 @@ import pytest
 import recretrain
 from recretrain.serving.run import Run
 from recretrain.testing.streams import tasteful_slices
+from tests.tiny import TINY
 
 QUIET = ["trainer.progress=false", "trainer.threads=1", "data.source=synthetic"]
-TIMED = [
-    "data=table",
-    "data.name=tiny",
-    "schedule=next_period",
-    "data.cut.periods=7",
-    "schedule.start=2",
-    "schedule.first_test=4",
-    "schedule.choosing=1",
-    "eval.questions.candidates=10",
-    "backbone.embedding_size=8",
-    "method.learner.epochs=2",
-    *QUIET[:2],
-]
+TIMED = [*TINY, "backbone.embedding_size=8", "method.learner.epochs=2"]
 SESSIONS = [
     "data=diginetica",
     "data.generator.clicks=3000",

@@ -291,7 +291,7 @@ def test_a_maker_that_gives_no_histories_is_named(sessions: Run, monkeypatch: py
 
     monkeypatch.setattr(sessions._opened, "asks", Own())
 
-    with pytest.raises(ConfigError, match=r"Own does not say how a history .* recretrain.data.stream.GivesHistories"):
+    with pytest.raises(ConfigError, match=r"Own does not say how a history .*data.questions.GivesHistories"):
         sessions.recommend("all")
 
 

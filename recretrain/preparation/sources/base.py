@@ -172,6 +172,11 @@ class Source(ABC):
         outside = {key.removeprefix("data.") for key in OUTSIDE_DIGEST} | BY_CONTENT | APART
         return flat({name: value for name, value in typed(self).items() if name not in outside})
 
+    def lacks(self, root: Path) -> bool:
+        """Whether it needs raw files and has none."""
+        generated = self.source == "synthetic" or (self.source == "auto" and self.generator is not None)
+        return not generated and not self.find(root)
+
     def missing(self, root: Path) -> str:
         """The message when `find` finds nothing."""
         lines = [

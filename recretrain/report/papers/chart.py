@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from recretrain.report.runs.averages import column_name, columns_of
+from recretrain.report.runs.averages import column_name, measured, of_seeds
 from recretrain.report.runs.cohorts import SAID_ELSEWHERE, WHEREABOUTS, Cohort
 from recretrain.report.runs.run import Run, key_of, value_of, within
 
@@ -55,18 +55,15 @@ class Chart:
         for cohort in found:
             if {key_of(override) for override in cohort.changed_data()} - {self.x}:
                 continue
+            means, settings = of_seeds(measured(cohort, "test", "all")), cohort.settings()
             for row in self.methods:
-                for run in cohort.settings().get(cohort.label_of(row) or "", []):
-                    if (x := value_of(run.config, self.x)) is not None:
+                label = cohort.label_of(row) or ""
+                for run in settings.get(label, []):
+                    x, key = value_of(run.config, self.x), (label, run.seed, self.y)
+                    if x is not None and key in means:
                         line = panels.setdefault(cohort.asked.data, {}).setdefault(row, defaultdict(dict))
-                        line[float(x)] |= self._figure(run)
+                        line[float(x)][run.seed] = float(means[key])
         return {data: {row: _of_shared_seeds(line) for row, line in lines.items()} for data, lines in panels.items()}
-
-    def _figure(self, run: Run) -> dict[int, float]:
-        """The mean over all test questions, by seed."""
-        rows = run.rows[(run.rows["test"] == "test") & (run.rows["group"] == "all")]
-        rows = rows[[name == self.y for name in columns_of(rows)]]
-        return {run.seed: float((rows["value"] * rows["n"]).sum() / rows["n"].sum())} if len(rows) else {}
 
     def _plain(self, run: Run) -> bool:
         """Whether nothing but x was changed: another setting is another line."""

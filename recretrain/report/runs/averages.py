@@ -80,10 +80,16 @@ def in_order(columns: Iterable[str]) -> list[str]:
 
 def over_seeds(rows: pd.DataFrame, weigh: Weigh = "questions") -> Averages:
     """Each seed's mean over all its questions, or over its periods; then mean and sample deviation over the seeds."""
+    return _spread(of_seeds(rows, weigh))
+
+
+def of_seeds(rows: pd.DataFrame, weigh: Weigh = "questions") -> pd.Series[float]:
+    """Each seed's mean over all its questions, or over its periods, by label, seed and column."""
     weight = rows["n"] if weigh == "questions" else 1.0
     weighted = rows.assign(total=rows["value"] * weight, weight=weight)
     sums = weighted.groupby(["label", "seed", "column"])[["total", "weight"]].sum()
-    return _spread(sums["total"] / sums["weight"])
+    means: pd.Series[float] = sums["total"] / sums["weight"]
+    return means
 
 
 def with_improvements(found: Averages, reference: str) -> dict[tuple[str, str], Average]:
