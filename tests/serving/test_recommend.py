@@ -12,8 +12,9 @@ import pytest
 import torch
 
 import recretrain
-from recretrain.data.interactions import Ragged
+from recretrain.data.interactions import PAD, Ragged
 from recretrain.data.kinds import Histories, Questions, Support
+from recretrain.data.questions import GivesHistories
 from recretrain.data.stream import Stream
 from recretrain.engine.finished import finished
 from recretrain.errors import ConfigError, DataError, Mistake
@@ -282,7 +283,11 @@ def test_a_history_is_of_the_source_where_labels_of_a_task_are_asked(profiles: R
     asked = Questions(user=torch.tensor([0]), catalogue=run.catalogue, history=source[[4, 9]].unsqueeze(0))
     order = run.catalogue[torch.argsort(files.method.score(asked)[0], descending=True, stable=True)]
     assert found["item"].tolist() == files.items["key"][order.tolist()].tolist()
-    assert {0, run.stream.space(run.period)} <= set(run.stream.vocabulary.item_space[known.item].tolist())
+    space = run.stream.vocabulary.item_space
+    assert {0, run.stream.space(run.period)} <= set(space[known.item].tolist())
+    assert isinstance(run.asks, GivesHistories)
+    given = run.asks.histories(run.stream, run.period, known, known.user[:1])
+    assert set(space[given[given != PAD].long()].tolist()) == {0}, "no label of a task is part of it"
 
 
 def test_a_maker_that_gives_no_histories_is_named(sessions: Run, monkeypatch: pytest.MonkeyPatch) -> None:

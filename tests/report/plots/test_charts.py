@@ -46,7 +46,7 @@ def test_a_figure_joins_what_parts_a_table_and_leaves_other_data_out(runs, conf_
         for seed, error in enumerate((0.8, 1.0)):
             changed = [f"data.split.eta={eta}"]
             add_cold(runs, "cmf", error / eta, eta, changed, seed=seed)
-            add_cold(runs, "cmf", 9.0, eta, [*changed, "data.split.seed=1"], seed=seed)  # other cold users
+            add_cold(runs, "cmf", 9.0, eta, [*changed, "data.split.seed=1"], seed=2 + seed)  # other cold users
     add_cold(runs, "cmf", 7.0, 1, ["data.split.eta=1"], data_source="synthetic", data="rt_critics")
     add_cold(runs, "melu", 7.0, 1, ["data.split.eta=1"])  # in no row
     add_cold(runs, "cmf", 7.0, None, ["data.split=null"])  # over time: no share
