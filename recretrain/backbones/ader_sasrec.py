@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recretrain.backbones.drawing import GLOROT, uniform_rows_
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.tables import take
 from recretrain.data.vocabulary import Vocabulary
@@ -18,6 +19,9 @@ _MASKED = -(2.0**32) + 1  # the released code's score of a key that must not be 
 
 class AderSASRec(SequenceBackbone):
     """ader.md (c). One head, item table tied with the scores; a history is represented by its last position."""
+
+    by_id = ("item",)
+    grows_apart = GLOROT
 
     def __init__(
         self, *, vocabulary: Vocabulary, embedding_size: AtLeast1, blocks: AtLeast1, longest: AtLeast1, dropout: Dropout
@@ -39,7 +43,7 @@ class AderSASRec(SequenceBackbone):
     def draw(self, generator: torch.Generator | None) -> None:
         """Glorot-uniform; the item table's scale counts the released code's row of zeros."""
         rows, size = self.item.shape
-        _uniform(self.item, rows + 1 + size, generator)
+        uniform_rows_(self.item, math.sqrt(6 / (rows + 1 + size)), generator)
         _uniform(self.position, sum(self.position.shape), generator)
         for block in self.blocks:
             assert isinstance(block, ReleasedBlock)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from recretrain.data.kinds import Questions, TestSet
+from recretrain.errors import ConfigError
 
 
 class Backbone(nn.Module, ABC):
@@ -19,6 +20,10 @@ class Backbone(nn.Module, ABC):
     """
 
     answers: ClassVar[type[TestSet] | None] = None  # the kind of questions that it can score; None: any
+    by_id: ClassVar[tuple[str, ...]] = ()  # tensors with a row for each user or each item; none: it cannot grow
+    grows_apart: ClassVar[str | None] = (
+        None  # why one that grew is not one that knew all ids from the start; None: it is
+    )
 
     @abstractmethod
     def score(self, questions: Questions) -> Tensor:
@@ -37,9 +42,34 @@ class Backbone(nn.Module, ABC):
         """
         return {}
 
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Take weights over; where they are of fewer users or items, the rows of later ones stay as they are drawn.
+
+        Raises ConfigError where they are of fewer and the backbone cannot grow.
+        """
+        own = self.state_dict()
+        taken = {
+            name: over_rows(weight, own[name]) if name in self.by_id and name in own else weight
+            for name, weight in state_dict.items()
+        }
+        for name, weight in taken.items():
+            if name in own and weight.shape != own[name].shape:
+                raise ConfigError(
+                    f"{type(self).__name__} cannot grow: {name} was learned as {tuple(weight.shape)}, and is "
+                    f"{tuple(own[name].shape)} with the data as they are now; begin anew in another paths.outputs"
+                )
+        return super().load_state_dict(taken, strict, assign)
+
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
+
+
+def over_rows(earlier: Tensor, rows: Tensor) -> Tensor:
+    """`earlier` with the last of `rows` behind it, where it has fewer; else itself.  # [M, ...], [N, ...]"""
+    if earlier.dim() == 0 or earlier.shape[1:] != rows.shape[1:] or len(earlier) >= len(rows):
+        return earlier
+    return torch.cat([earlier, rows[len(earlier) :].to(earlier)])
 
 
 @contextmanager

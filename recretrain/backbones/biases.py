@@ -12,6 +12,8 @@ from recretrain.data.vocabulary import Vocabulary
 class Biases(RatingBackbone):
     """Mean and items' biases; a user's bias is not kept, since the ratings it is made of come with the question."""
 
+    by_id = ("item",)
+
     def __init__(self, *, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.mean: Tensor

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recretrain.backbones.drawing import normal_rows_
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.tables import take
 from recretrain.data.vocabulary import Vocabulary
@@ -16,6 +17,11 @@ class Caser(SequenceBackbone):
     """The paper's convolutions and fully connected layer; the user's embedding is appended, and a 1 whose weight is the
     item's bias. Missing items are rows of zeros. Weights are drawn as in graytowne/caser_pytorch.
     """
+
+    by_id = ("item", "user", "output")
+    grows_apart = (
+        "rows of an odd width end a table of another length within a vector, where torch's Adam rounds otherwise"
+    )
 
     def __init__(
         self,
@@ -45,7 +51,7 @@ class Caser(SequenceBackbone):
     def draw(self, generator: torch.Generator | None) -> None:
         weights, bias = self.output[:, :-1], self.output[:, -1]
         for table in (self.item, weights) if self.user is None else (self.item, weights, self.user):
-            table.normal_(0.0, 1 / table.shape[1], generator=generator)
+            normal_rows_(table, 1 / table.shape[1], generator)
         bias.zero_()
         for layer in (*self.horizontal, self.vertical, self.together):
             assert isinstance(layer, nn.Conv1d | nn.Linear)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recretrain.backbones.drawing import GLOROT, glorot_rows_
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.tables import take
 from recretrain.data.vocabulary import Vocabulary
@@ -17,6 +18,9 @@ class GRU4Rec(SequenceBackbone):
 
     The authors' scores have a bias for each item; a dot product has none, so it is left out here.
     """
+
+    by_id = ("item", "scored")
+    grows_apart = GLOROT
 
     def __init__(
         self,
@@ -48,6 +52,9 @@ class GRU4Rec(SequenceBackbone):
         for name, weight in self.named_parameters():
             if weight.dim() == 1:
                 nn.init.zeros_(weight)
+                continue
+            if name in ("item", "scored"):
+                glorot_rows_(weight, generator)
                 continue
             for matrix in weight.chunk(3) if name.startswith("gru.") else (weight,):
                 nn.init.xavier_uniform_(matrix, generator=generator)

@@ -14,6 +14,7 @@ class ItemScores(Backbone):
     """Scores that a method writes; nothing is fitted by gradients."""
 
     answers = Rankings
+    by_id = ("scores",)
 
     def __init__(self, *, vocabulary: Vocabulary) -> None:
         super().__init__()

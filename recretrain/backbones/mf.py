@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from recretrain.backbones.base import Backbone
+from recretrain.backbones.drawing import normal_rows_
 from recretrain.backbones.tables import rows_of
 from recretrain.data.kinds import Questions, Rankings
 from recretrain.data.vocabulary import Vocabulary
@@ -20,6 +21,7 @@ class MF(Backbone):
     """sml.md (c): no biases; N(0, init_std) rows, also for ids that appear later."""
 
     answers = Rankings
+    by_id = ("user", "item")
 
     def __init__(self, *, vocabulary: Vocabulary, embedding_size: AtLeast1, init_std: Positive) -> None:
         super().__init__()
@@ -33,7 +35,7 @@ class MF(Backbone):
     def draw(self, generator: torch.Generator | None) -> None:
         """N(0, init_std)."""
         for table in self.parameters():
-            table.normal_(0.0, self._init_std, generator=generator)
+            normal_rows_(table, self._init_std, generator)
 
     def embeddings(self) -> Mapping[str, Tensor]:
         """Both: a score is the dot product of their rows."""
@@ -50,8 +52,9 @@ class MF(Backbone):
 
     def _score_candidates(self, users: Tensor, candidates: Tensor) -> Tensor:
         rows, width = candidates.shape
-        if len(self.item) <= _GEMM_ITEMS * width:
-            every = torch.mm(users, self.item.T, out=self._buffer("all", rows, len(self.item)))
+        offered = self.item[: int(candidates.max()) + 1]  # ids that come later round no score otherwise
+        if len(offered) <= _GEMM_ITEMS * width:
+            every = torch.mm(users, offered.T, out=self._buffer("all", rows, len(offered)))
             return torch.gather(every, 1, candidates, out=self._buffer("scores", rows, width))
         picked = self._buffer("picked", rows * width, users.shape[1])
         torch.index_select(self.item, 0, candidates.reshape(-1), out=picked)

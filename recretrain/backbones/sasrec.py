@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recretrain.backbones.drawing import GLOROT, glorot_rows_
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.tables import take
 from recretrain.data.vocabulary import Vocabulary
@@ -29,6 +30,9 @@ _EPSILON = 1e-8
 
 class SASRec(SequenceBackbone):
     """The item table is tied with the scores; the last block computes the last position alone."""
+
+    by_id = ("item",)
+    grows_apart = GLOROT
 
     def __init__(
         self,
@@ -59,8 +63,8 @@ class SASRec(SequenceBackbone):
 
     @torch.no_grad()
     def draw(self, generator: torch.Generator | None) -> None:
-        for table in (self.item, self.position):
-            nn.init.xavier_uniform_(table, generator=generator)
+        glorot_rows_(self.item, generator)
+        nn.init.xavier_uniform_(self.position, generator=generator)
         for block in self.blocks:
             assert isinstance(block, PaperBlock)
             block.draw(generator)

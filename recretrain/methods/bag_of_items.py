@@ -41,6 +41,7 @@ class BagOfItems(LabelFrequency):
 
     answers = Histories
     kept = (*LabelFrequency.kept, "models")
+    grows_apart = "its labels are all items of a space, later ones too"
 
     def __init__(
         self,
@@ -86,7 +87,8 @@ class BagOfItems(LabelFrequency):
             if bool((space == of).any()):
                 every = log_probabilities(model, questions.history[:, -self.longest :])
                 column = torch.searchsorted(model["labels"], item).clamp(max=every.shape[1] - 1)
-                scores = torch.where(space == of, every.gather(1, column.expand(len(every), -1)), scores)
+                known = (space == of) & (model["labels"][column] == item)  # not those that came since
+                scores = torch.where(known, every.gather(1, column.expand(len(every), -1)), scores)
         return scores
 
     def trained_parameters(self) -> int:

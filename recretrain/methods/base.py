@@ -53,6 +53,8 @@ class RetrainMethod(ABC, Stateful, Generic[B]):
     answers: ClassVar[type[TestSet] | None] = None  # the kind of questions it answers; None: those of its backbone
     learns_from: ClassVar[type[TestSet] | None] = None  # the kind that it learns from; None: from rows of any data
 
+    grows_apart: ClassVar[str | None] = None  # as of a backbone: why a grown run is not one that knew all ids before
+
     def __init__(self, *, backbone: B) -> None:
         self.backbone = backbone.eval()  # dropout is on inside a fit alone
 

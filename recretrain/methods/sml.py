@@ -6,15 +6,15 @@ Theta `transfer`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from recretrain.backbones.base import frozen
+from recretrain.backbones.base import frozen, over_rows
 from recretrain.backbones.mf import MF, dot
 from recretrain.backbones.tables import DenseAdam, take
 from recretrain.data.batches import Batches, Negatives, Triples, stored_negatives
@@ -140,6 +140,7 @@ class SML(RetrainMethod[MF]):
     """
 
     kept = ("previous", "fresh_rows")
+    grows_apart = "the transfer passes over all rows in each period, those of later users and items too (sml.md, T2)"
 
     def __init__(
         self,
@@ -182,6 +183,14 @@ class SML(RetrainMethod[MF]):
 
     def notes(self) -> Sequence[Note]:
         return self._notes
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """As of every `Stateful`; users and items that came since were served as they are drawn."""
+        super().load_state_dict(state)
+        own = tables(self.backbone)
+        for rows in (self.previous, self.fresh_rows):
+            if rows is not None:
+                rows.update({name: over_rows(table, own[name]) for name, table in rows.items()})
 
     def _warm_up(self, block: Period, fit: Fit) -> None:
         """Fit the rows to all of the block, as every method that shares the pre-training does."""

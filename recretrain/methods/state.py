@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from recretrain.backbones.base import over_rows
 
 
 @runtime_checkable
@@ -22,7 +25,8 @@ class Stateful:
     """Saves and loads every attribute that is a `Part`, and the plain ones that `kept` names.
 
     A value in `kept` is a tensor, a number, text, None, or a mapping or list of these; a tensor goes back to the
-    device of the one it replaces, or stays where it was loaded.
+    device of the one it replaces, or stays where it was loaded. One with fewer rows than that, as the data have grown,
+    keeps the last of its rows.
     """
 
     kept: ClassVar[tuple[str, ...]] = ()
@@ -60,7 +64,7 @@ class Made(Stateful):
         if self._optimizer is None:
             self._optimizer = self._make(list(model.parameters()))
             if self._loaded is not None:
-                self._optimizer.load_state_dict(dict(self._loaded))
+                self._optimizer.load_state_dict(_of_these(self._optimizer, self._loaded))
         return self._optimizer
 
     def renew(self) -> None:
@@ -77,4 +81,19 @@ class Made(Stateful):
 
 
 def _placed(value: Any, before: Any) -> Any:
-    return value.to(before.device) if isinstance(value, Tensor) and isinstance(before, Tensor) else value
+    if not (isinstance(value, Tensor) and isinstance(before, Tensor)):
+        return value
+    return over_rows(value.to(before.device), before)
+
+
+def _of_these(optimizer: Optimizer, loaded: Mapping[str, Any]) -> dict[str, Any]:
+    """A state for the optimiser's parameters as they are now: moments of rows that came since are zeros."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    grown = {
+        place: {
+            name: over_rows(value, torch.zeros_like(parameters[place])) if isinstance(value, Tensor) else value
+            for name, value in moments.items()
+        }
+        for place, moments in loaded["state"].items()
+    }
+    return {**loaded, "state": grown}

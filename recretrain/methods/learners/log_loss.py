@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from recretrain.backbones.base import over_rows
 from recretrain.backbones.mf import MF, dot
 from recretrain.backbones.tables import DenseAdam, take
 from recretrain.data.batches import Batches, Order, Triples
@@ -70,8 +71,8 @@ class LogLossLearner(Learner[MF]):
     def meet(self, backbone: MF, period: Period) -> None:
         if self.negatives == "rows":
             return
-        if self.met is None:
-            self.met = torch.zeros(len(backbone.item), dtype=torch.bool, device=backbone.device)
+        nothing = torch.zeros(len(backbone.item), dtype=torch.bool, device=backbone.device)
+        self.met = nothing if self.met is None else over_rows(self.met, nothing)
         self.met[period.train.item.to(self.met.device)] = True
 
     def _pool(self, rows: Interactions) -> Tensor:
