@@ -65,6 +65,7 @@ class RunCard(TypedDict):
     overrides: list[str]
     data_source: str  # raw | synthetic
     data_digest: str
+    lineage: list[str]  # of the data, a digest a period (data/lineage.py)
     tasks: int
     choosing: list[int]  # periods whose questions only choose hyper-parameters
     tested: list[int]

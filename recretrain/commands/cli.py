@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     _add_report(verbs.add_parser("report", help="tables of the runs there are"))
     _add_data(verbs.add_parser("data", help="find, prepare, describe or generate data"))
     _add_list(verbs.add_parser("list", help="what can be chosen: methods, data, schedules, tables, ..."))
+    _add_advance(verbs.add_parser("advance", help="go on with finished runs, whose data have new periods"))
     _add_recommend(verbs.add_parser("recommend", help="the best items of users or sessions, by a finished run"))
     _add_export(verbs.add_parser("export", help="weights and embeddings of a finished run, for other programs"))
     _add_evidence(verbs.add_parser("evidence", help="the items that a newcomer should rate first, by a run of MeLU"))
@@ -124,6 +125,23 @@ def _reproduce(found: argparse.Namespace) -> None:
         print(plan(found.table, found.overrides, seeds=found.seeds))
     else:
         reproduce(found.table, found.overrides, seeds=found.seeds, jobs=found.jobs)
+
+
+def _add_advance(verb: argparse.ArgumentParser) -> None:
+    verb.description = (
+        "Prepare, ask and learn what the data of finished runs have brought since, one run after another."
+    )
+    verb.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run folder below outputs/")
+    verb.set_defaults(act=_advance)
+
+
+def _advance(found: argparse.Namespace) -> None:
+    from recretrain.commands.advance import advance
+    from recretrain.commands.run import show_tables
+
+    for folder in found.runs:
+        print(advance(folder))
+    show_tables(folder.resolve() for folder in found.runs)
 
 
 def _add_recommend(verb: argparse.ArgumentParser) -> None:

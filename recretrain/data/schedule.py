@@ -21,7 +21,7 @@ Tests = Mapping[str, TestSet]  # by role: choosing or test
 
 @dataclass(frozen=True)
 class Task:
-    """One beat of a run: learn `period`, with `past` at hand, then answer `tests`.
+    """One beat of a run: answer `first`, learn `period`, with `past` at hand, then answer `tests`.
 
     `again` are the test questions of earlier tasks of the run, answered once more to see what was forgotten.
     """
@@ -31,6 +31,7 @@ class Task:
     past: Sequence[Period]
     tests: Callable[[], Tests]  # called after the update, by the runner alone, as is the next
     again: Callable[[], Sequence[TestSet]] = tuple
+    first: Callable[[], Tests] = dict  # called before the update, by the runner alone
 
 
 class Schedule(Protocol):
@@ -83,7 +84,7 @@ class NextPeriod:
             if index == 0:
                 period, past = Block(stream, self._block, on_read), Past([])
             else:
-                period, past = stream[learned].watched(on_read), _before(stream, learned, on_read)
+                period, past = stream[learned].watched(on_read), before(stream, learned, on_read)
             return Task(index, period, past, lambda: self._tests(stream, learned + 1))
 
         return make
@@ -122,7 +123,7 @@ class Block(Period):
 
     def __init__(self, stream: Stream, periods: int, on_read: OnRead | None = None) -> None:
         self._stream = stream
-        self.parts = _before(stream, periods, on_read)
+        self.parts = before(stream, periods, on_read)
         super().__init__(periods - 1, f"{stream[0].name}..{stream[periods - 1].name}", _Joined(self.parts))
 
     def watched(self, on_read: OnRead) -> Block:
@@ -183,7 +184,7 @@ class OwnTests:
 
     def _maker(self, stream: Stream, on_read: OnRead, period: int) -> Callable[[], Task]:
         def make() -> Task:
-            past = _before(stream, period, on_read)
+            past = before(stream, period, on_read)
             return Task(period, stream[period].watched(on_read), past, lambda: self._tests(stream, period))
 
         return make
@@ -271,7 +272,9 @@ class Downstream(OwnTests):
 _ROLES = {"choosing": "valid", "test": "test"}  # what a part of a period is asked as
 
 
-def _before(stream: Stream, period: int, on_read: OnRead | None) -> Past:
+def before(stream: Stream, period: int, on_read: OnRead | None) -> Past:
+    """The periods before this one, each read when it is looked at."""
+
     def one(p: int) -> Period:
         return stream[p] if on_read is None else stream[p].watched(on_read)
 

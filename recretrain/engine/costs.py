@@ -17,8 +17,12 @@ class Meter:
         self.device = device
         self.read: dict[str, int] = {}  # rows by what they are of; looked at twice counts once
         _forget_peak(device)
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
         self.wall_seconds = self.cpu_seconds = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """The update begins now."""
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def on_read(self, what: str, rows: int) -> None:
         self.read[what] = rows

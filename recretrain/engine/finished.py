@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,10 @@ def finished(folder: Path) -> tuple[Experiment, RetrainMethod[Any], int]:
     The raw files may have grown since: the prepared data that the run has learned from are taken. Raises ConfigError
     where the folder is no run's, no task of it is finished, or its data are gone.
     """
-    config, facts = _run(folder)  # before the store, which would make the folder of a misspelt name
-    check(config)
+    config, facts = stored(folder)  # before the store, which would make the folder of a misspelt name
     if config.trainer.device == "cuda":  # what is learned on a GPU answers on a machine without one
         config.trainer.device = "auto"
-    choices = {group: str(facts[group]) for group in ("method", "data", "backbone", "schedule", "eval")}
+    choices = choices_of(facts)
     store = RunStore(folder)
     last = store.done() - 1
     if last < 0:
@@ -50,11 +50,17 @@ def column(file: Path, name: str) -> dict[int, str]:
     return dict(zip(table.column("id").to_pylist(), map(str, table.column(name).to_pylist()), strict=True))
 
 
-def _run(folder: Path) -> tuple[DictConfig, dict[str, Any]]:
-    """The configuration and the card of a run folder."""
+def choices_of(card: Mapping[str, Any]) -> dict[str, str]:
+    """The option of each group that a run is of, by its card."""
+    return {group: str(card[group]) for group in ("method", "data", "backbone", "schedule", "eval")}
+
+
+def stored(folder: Path) -> tuple[DictConfig, dict[str, Any]]:
+    """The configuration, checked, and the card of a run folder. Raises ConfigError where it is none."""
     file, card = folder / "config.yaml", folder / "run.json"
     if not file.is_file() or not card.is_file():
         raise ConfigError(f"{folder} is no run folder (it has no config.yaml and run.json); name one below outputs/")
     config = OmegaConf.load(file)
     assert isinstance(config, DictConfig)
+    check(config)
     return config, json.loads(card.read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,15 +15,17 @@ import torch
 from omegaconf import DictConfig
 
 from recretrain.data.kinds import TestSet
+from recretrain.data.lineage import lineage
 from recretrain.data.schedule import Task
 from recretrain.engine.build import Experiment, experiment
 from recretrain.engine.costs import Meter
 from recretrain.engine.fitter import Fitter
+from recretrain.engine.growth import check_same_data
 from recretrain.engine.pretrained import Pretrained, code_of
 from recretrain.engine.progress import Progress
 from recretrain.engine.seeds import seed_task
 from recretrain.engine.store import RunStore
-from recretrain.errors import ConfigError, Mistake
+from recretrain.errors import Mistake
 from recretrain.evaluation.base import Answer, Evaluator
 from recretrain.methods.base import RetrainMethod
 from recretrain.records import AGAIN, FORMAT, UPDATE, Costs, Row, RunCard
@@ -54,7 +56,8 @@ def _run(asked: Experiment, store: RunStore, jobs: int) -> None:
     threads = asked.machine.threads(jobs)
     torch.set_num_threads(threads)
     card = card_of(asked, threads)
-    _check_same_data(store, card)
+    if store.done():
+        check_same_data(store.folder, store.read_json("run.json"), card, asked.stream)
     store.write_text("config.yaml", asked.names.text)
     store.write_json("run.json", card)
     if store.done() >= card["tasks"]:
@@ -77,15 +80,18 @@ def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int) -
         method.load_state_dict(store.state(done - 1, device))
     for index, make_task in progress.over(list(enumerate(makers))[done:], len(makers)):
         meters.append(meter := Meter(device))
-        generator = seed_task(seed, index, device)
         task = make_task()
+        foreseen = answers_to(method, task, task.first().items(), asked.evaluator, device)
+        meter.begin()
+        generator = seed_task(seed, index, device)
         shared = Pretrained(asked.pretrained, _identity(asked, task, threads), asked.settings.method, meter)
         method.update(task, Fitter(device, generator, asked.machine.precision, shared))
         meter.stop()
         check_finite(method, task)
         answer = answered(method, task, asked.evaluator, device)
-        store.commit(_costs(index, meter, method), answer.rows, answer.kept, method.state_dict())
-        progress.finished(task, answer.rows, meter)
+        rows, kept = [*foreseen.rows, *answer.rows], {**foreseen.kept, **answer.kept}
+        store.commit(_costs(index, meter, method), rows, kept, method.state_dict())
+        progress.finished(task, rows, meter)
 
 
 def answered(method: RetrainMethod[Any], task: Task, evaluator: Evaluator, device: torch.device) -> Answer:
@@ -93,15 +99,27 @@ def answered(method: RetrainMethod[Any], task: Task, evaluator: Evaluator, devic
 
     The method's random state does not depend on them.
     """
+    found = answers_to(method, task, _asked(task), evaluator, device)
+    found.rows.extend(
+        Row(task.index, task.period.index, UPDATE, "all", note.name, note.k, note.value, 0) for note in method.notes()
+    )
+    return found
+
+
+def answers_to(
+    method: RetrainMethod[Any],
+    task: Task,
+    tests: Iterable[tuple[str, TestSet]],
+    evaluator: Evaluator,
+    device: torch.device,
+) -> Answer:
+    """Figures of tests by the method as it is, and the answers they are made of."""
     found = Answer([], {})
-    for name, test in _asked(task):
+    for name, test in tests:
         answer = evaluator.answer(method, task.index, name, test, device)
         found.rows.extend(answer.rows)
         found.rows.extend(_about(method, task.index, name, test))
         found.kept.update(answer.kept)
-    found.rows.extend(
-        Row(task.index, task.period.index, UPDATE, "all", note.name, note.k, note.value, 0) for note in method.notes()
-    )
     return found
 
 
@@ -143,6 +161,7 @@ def card_of(asked: Experiment, threads: int) -> RunCard:
         "overrides": list(names.overrides),
         "data_source": "synthetic" if stream.synthetic else "raw",
         "data_digest": stream.card["digest"],
+        "lineage": lineage(stream.folder),
         "tasks": len(asked.schedule.tasks(stream, lambda what, rows: None)),
         "choosing": list(roles["choosing"]),
         "tested": list(roles["test"]),
@@ -167,17 +186,6 @@ def _identity(asked: Experiment, task: Task, threads: int) -> dict[str, Any]:
         "machine": [machine.device.type, machine.precision, threads],
         "versions": {name: version(name) for name in ("recretrain", "torch")},
     }
-
-
-def _check_same_data(store: RunStore, card: RunCard) -> None:
-    before = store.read_json("run.json")
-    if before is None or not store.done():
-        return
-    if before["data_digest"] != card["data_digest"]:
-        raise ConfigError(
-            f"{store.folder} holds results on other data ({before['data_source']} {before['data_digest']}, now "
-            f"{card['data_source']} {card['data_digest']}); delete that folder, or set another paths.outputs"
-        )
 
 
 def _costs(index: int, meter: Meter, method: RetrainMethod[Any]) -> Costs:

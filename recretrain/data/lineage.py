@@ -1,0 +1,94 @@
+"""The lineage of a stream: a digest a period of all that was there by its end, so that a stream that has only grown is
+known as the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+_FILE = "lineage.json"
+_RECIPE = ("format", "name", "reader", "options", "source", "spaces")  # of stream.json: how the rows were made
+_BY_PERIOD = ("period_", "tokens_", "candidates_")  # files with a part for each period
+
+
+def lineage(folder: Path) -> list[str]:
+    """Digests of the periods of a prepared folder, each of its recipe and all periods so far with their new ids.
+
+    They are kept in the folder. Facts beside the rows (such as fields) belong to the recipe: other facts are other
+    data from the first period on.
+    """
+    file = folder / _FILE
+    if not file.is_file():
+        aside = folder / f".{_FILE}.{os.getpid()}"
+        aside.write_text(json.dumps(_computed(folder)) + "\n")
+        os.replace(aside, file)
+    kept: list[str] = json.loads(file.read_text())
+    return kept
+
+
+def first_other(earlier: Sequence[str], now: Sequence[str]) -> int | None:
+    """The first period of `earlier` that is another one now, or gone; None where the stream has only grown."""
+    return next((place for place, one in enumerate(earlier) if list(now[place : place + 1]) != [one]), None)
+
+
+def _computed(folder: Path) -> list[str]:
+    card = json.loads((folder / "stream.json").read_text())
+    digest = hashlib.sha256(json.dumps(_recipe(card), sort_keys=True).encode())
+    for file in sorted(path for path in folder.iterdir() if _is_fact(path)):
+        digest.update(file.name.encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    vocabularies = [pq.read_table(folder / f"{kind}s.parquet") for kind in ("user", "item")]
+    found = []
+    for index, period in enumerate(card["periods"]):
+        digest.update(json.dumps([period["name"], period["rows"]]).encode())
+        for vocabulary in vocabularies:
+            _add(digest, vocabulary.filter(pc.equal(vocabulary.column("first_period"), index)))
+        for prefix in _BY_PERIOD:
+            for file in sorted(folder.glob(f"{prefix}{index:03d}.*")):
+                _add_file(digest, file)
+        found.append(digest.hexdigest()[:16])
+    return found
+
+
+def _recipe(card: dict[str, Any]) -> dict[str, Any]:
+    recipe = {key: card[key] for key in _RECIPE if key in card}
+    generated = card["source"] != "raw"
+    return recipe | ({"files": card["files"]} if generated else {})  # these say how, and not by which files
+
+
+def _is_fact(path: Path) -> bool:
+    """Whether a file of the folder tells of ids rather than of periods."""
+    known = ("stream.json", "users.parquet", "items.parquet", _FILE)
+    return path.is_file() and not path.name.startswith((".", *_BY_PERIOD)) and path.name not in known
+
+
+def _add_file(digest: Any, file: Path) -> None:
+    """The contents, not the bytes: those of a parquet file name the version that wrote it."""
+    if file.suffix == ".parquet":
+        _add(digest, pq.read_table(file))
+    elif file.suffix == ".npz":
+        with np.load(file) as arrays:
+            for name in sorted(arrays.files):
+                digest.update(np.ascontiguousarray(arrays[name]).data)
+    else:
+        digest.update(np.ascontiguousarray(np.load(file, mmap_mode="r")).data)
+
+
+def _add(digest: Any, table: pa.Table) -> None:
+    for name in table.column_names:
+        column = table.column(name)
+        digest.update(f"{name}:{column.type}".encode())
+        if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+            digest.update(np.ascontiguousarray(column.to_numpy()).data)
+        else:
+            digest.update(json.dumps(column.to_pylist(), default=str).encode())
