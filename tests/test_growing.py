@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,21 +30,33 @@ PAGE = (Path(__file__).parents[1] / "docs/growing.md").read_text()
 PROGRAM = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 BEGIN, GROW, SERVE = re.findall(r"^```sh\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 QUIET = "trainer.progress=false trainer.threads=1 method.pretraining.epochs=2"
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("RECRETRAIN_")}
 
 
-def shell(script: str, folder: Path) -> str:
-    """What the lines print; `recretrain` and `python` are those of the tests."""
-    run = f'{sys.executable} -c "from recretrain.commands.cli import main; raise SystemExit(main())"'
-    lines = re.sub(r"^python ", f"{sys.executable} ", script, flags=re.MULTILINE)
-    lines = re.sub(r"^recretrain (run .*)$", rf"recretrain \1 {QUIET}", lines, flags=re.MULTILINE)
-    lines = re.sub(r"^recretrain", run, lines, flags=re.MULTILINE)
-    environment = ENVIRONMENT | {"OMP_NUM_THREADS": "1", "RECRETRAIN_CACHE": str(folder / "cache")}
-    done = subprocess.run(
-        ["bash", "-euc", lines], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def follow(script: str) -> None:
+    """Do the lines in the current folder: those of `recretrain` in this process, which has torch already."""
+    for line in script.splitlines():
+        expanded = os.path.expandvars(line)
+        if not line.startswith("recretrain "):
+            subprocess.run(expanded.replace("python", sys.executable), shell=True, check=True)
+            continue
+        found = [sorted(map(str, Path().glob(word))) if "*" in word else [word] for word in shlex.split(expanded)]
+        _, *words = [word for some in found for word in some]
+        assert main([*words, *(QUIET.split() if words[0] == "run" else [])]) == 0
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """The folder as the current one, without settings from outside."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("RECRETRAIN_DATA", "RECRETRAIN_TRACEBACK", "HYDRA_FULL_ERROR"):
+            patch.delenv(variable, raising=False)
+        patch.setenv("RECRETRAIN_CACHE", str(folder / "cache"))
+        patch.setenv("PWD", str(folder))
+        patch.chdir(folder)
+        root = logging.getLogger()
+        handlers, level = list(root.handlers), root.level
+        yield
+        root.handlers, root.level = handlers, level  # Hydra's go
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +64,19 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page's folder after its first script: five weeks learned."""
     folder = tmp_path_factory.mktemp("shop")
     (folder / "weeks.py").write_text(PROGRAM[0])
-    shell(BEGIN, folder)
+    with inside(folder):
+        follow(BEGIN)
     shutil.copytree(folder, folder.with_name("kept"))
     return folder
 
 
 @pytest.fixture
-def begun(shop: Path) -> Path:
-    """The same folder, as it was then."""
+def begun(shop: Path) -> Iterator[Path]:
+    """The same folder, as it was then; the current one."""
     shutil.rmtree(shop)
     shutil.copytree(shop.with_name("kept"), shop)
-    return shop
+    with inside(shop):
+        yield shop
 
 
 def words(folder: Path) -> list[str]:
@@ -90,11 +108,12 @@ def results(run: Path) -> list[object]:
     return [*found, torch.load(tasks[-1] / "state.pt")]
 
 
-def test_a_sixth_week_is_one_task_and_equals_a_run_that_had_it_from_the_start(begun: Path):
+def test_a_sixth_week_is_one_task_and_equals_a_run_that_had_it_from_the_start(begun: Path, capsys):
     before = {file: file.stat().st_mtime_ns for file in run_folder(begun).glob("tasks/*/r*")}
 
-    shown = shell(GROW, begun)
+    follow(GROW)
 
+    shown = capsys.readouterr().out
     assert "1 new task, 5 in all" in shown
     assert "tested periods 2-5" in shown
     assert {file: file.stat().st_mtime_ns for file in before} == before, "a finished task was done again"
@@ -103,8 +122,8 @@ def test_a_sixth_week_is_one_task_and_equals_a_run_that_had_it_from_the_start(be
 
 
 def test_what_was_advanced_recommends_and_its_exported_embeddings_give_the_same(begun: Path):
-    shell(GROW, begun)
-    shell(SERVE, begun)
+    follow(GROW)
+    follow(SERVE)
 
     top = pd.read_csv(begun / "top.csv")
     users, items = (pd.read_parquet(begun / f"exported/{kind}s.parquet") for kind in ("user", "item"))
@@ -136,14 +155,13 @@ def test_a_kill_while_it_advances_changes_nothing(begun: Path):
         shutil.copy(begun / f"weeks/{week}.csv", begun / "events")
     run = run_folder(begun)
     command = [sys.executable, "-c", "from recretrain.commands.cli import main; main()", "advance", str(run)]
-    environment = ENVIRONMENT | {"OMP_NUM_THREADS": "1", "RECRETRAIN_CACHE": str(begun / "cache")}
-    process = subprocess.Popen(command, cwd=begun, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     while process.poll() is None and not (run / "tasks/.4").exists() and not (run / "tasks/4").exists():
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.wait()
 
-    subprocess.run(command, cwd=begun, env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
     assert same(results(run), results(repeat(begun, f"paths.outputs={begun / 'whole'}")))
 
