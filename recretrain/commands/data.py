@@ -82,9 +82,10 @@ def _summary(folder: Path) -> str:
 def _about(card: Mapping[str, Any]) -> str:
     times = " to ".join(_day(card[end]) for end in ("start", "end")) if card.get("start") is not None else "no times"
     marked = " (synthetic)" if card["source"] == "synthetic" else ""
+    share = card["repeats"] / card["rows"]
     return (
         f"{card['name']}{marked}: {card['rows']} interactions of {card['n_users']} users with {card['n_items']} items "
-        f"in {len(card['periods'])} periods, {times}; {card['repeats']} repeated pairs"
+        f"in {len(card['periods'])} periods, {times}; {card['repeats']} rows ({share:.1%}) repeat a pair"
     )
 
 

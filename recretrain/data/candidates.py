@@ -1,7 +1,8 @@
 """Candidates are drawn once per interaction and kept on disk, so that every method answers the same questions.
 
 Rule (released code of SML, data/dataset2.py): an interaction's candidates are uniform over the items seen so far in the
-stream, without repetition, and never an item its user has already had, this interaction included.
+stream, without repetition, and never an item its user has already had, this interaction included. With `had_too` only
+this interaction's own item is left out.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ def stored_candidates(
     count: int,
     seed: int,
     history: Callable[[], History],
+    *,
+    had_too: bool = False,
 ) -> Drawn:
     """Candidates of a period's rows, read from `folder` or drawn and kept there.  # [rows, count] int32
 
@@ -36,9 +39,9 @@ def stored_candidates(
     brought = folder / f"candidates_{period:03d}.npy"
     if brought.exists():
         return _first_columns(brought, count)
-    path = folder / f"candidates-{count}-seed{seed}" / f"period_{period:03d}.npy"
+    path = folder / f"candidates-{count}-seed{seed}{'-had' * had_too}" / f"period_{period:03d}.npy"
     if not path.exists():
-        drawn = draw_candidates(history(), count, np.random.default_rng([seed, period]))
+        drawn = draw_candidates(history(), count, np.random.default_rng([seed, period]), had_too=had_too)
         path.parent.mkdir(exist_ok=True)
         aside = path.with_name(f".{path.name}.{os.getpid()}")
         with aside.open("wb") as file:
@@ -58,7 +61,7 @@ class History:
     parts: Ints | None = None  # of the period's rows, where it is parted: 0 before 1 before 2, and none within
 
 
-def draw_candidates(history: History, count: int, rng: np.random.Generator) -> Drawn:
+def draw_candidates(history: History, count: int, rng: np.random.Generator, *, had_too: bool = False) -> Drawn:
     """`count` candidates for every row of the period (see the module's rule).  # [N - start, count] int32
 
     The rows of a parted period have no order: to each, all rows of its own part and of those before are the past. So
@@ -76,7 +79,7 @@ def draw_candidates(history: History, count: int, rng: np.random.Generator) -> D
     known, had = known[until], _Had(users, items, arrivals)
     drawn = np.empty((len(users) - start, count), dtype=np.int32)
     for rows in _blocks(start, until):
-        row_of, taken = had.by(rows, until[rows])
+        row_of, taken = (np.arange(len(rows)), arrivals.rank_of[items[rows]]) if had_too else had.by(rows, until[rows])
         _check_enough(users[rows], known[rows], row_of, taken, count)
         ranks = _draw_block(known[rows], row_of, taken, count, rng)
         drawn[rows - start] = arrivals.item_at[ranks]

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from recretrain.data.interactions import Interactions
 from recretrain.data.kinds import Histories
-from recretrain.data.questions import Card, GivesHistories, had_before, latest
+from recretrain.data.questions import Card, GivesHistories, latest
+from recretrain.data.repeats import had_before
 from recretrain.data.stream import PARTS, Stream
 from recretrain.errors import DataError
 from recretrain.values import AtLeast0, AtLeast1

@@ -20,7 +20,8 @@ from recretrain.data.candidates import History, stored_candidates
 from recretrain.data.interactions import PAD, Interactions, Ragged, concatenate
 from recretrain.data.kinds import Histories, Rankings, Ratings, Support, SupportedRatings
 from recretrain.data.prefixes import Prefixes, by_user, prefixes_of
-from recretrain.data.stream import PARTS, Stream
+from recretrain.data.repeats import again, had_before
+from recretrain.data.stream import Stream
 from recretrain.errors import ConfigError, DataError
 from recretrain.values import AtLeast0, AtLeast1
 
@@ -43,12 +44,18 @@ class GivesHistories(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Arrivals(GivesHistories):
-    """Every interaction is a question; groups mark ids that were unseen before the period."""
+    """Every interaction is a question; groups mark ids that were unseen before the period and, where data hold pairs
+    twice, items that the user had before it (`again`) or had not (`first_time`).
+
+    Items that the user had are `left_out` of what is ranked against the label, as released. Then a label that the user
+    had is the only such item, and whoever knows that ranks it first; `offered` ranks it against the others.
+    """
 
     candidates: AtLeast1 | None  # drawn for each question; None: none are needed
     catalogue: Literal["sampled", "full"]  # rank among the candidates, or among all items known by the period
     history: AtLeast1 | None  # last items that the user had before, given along; None: none
     history_space: str | None  # the space of those items; None: that of the period
+    had: Literal["left_out", "offered"]  # items that the user had before
     seed: AtLeast0  # of the candidates
 
     def __post_init__(self) -> None:
@@ -63,15 +70,19 @@ class Arrivals(GivesHistories):
         return Rankings if self.history is None else Histories
 
     def card(self) -> Card:
+        of_these = {} if self.had == "left_out" else {"had": self.had}
+        among = "" if self.had == "left_out" else ", items had before too"
         if self.catalogue == "full":
-            return {"kind": "interactions", "text": "whole catalogue", "unit": "questions", "catalogue": "full"}
+            text = f"whole catalogue{among}"
+            return {"kind": "interactions", "text": text, "unit": "questions", "catalogue": "full", **of_these}
         return {
             "kind": "interactions",
-            "text": f"1 + {self.candidates} candidates",
+            "text": f"1 + {self.candidates} candidates{among}",
             "unit": "questions",
             "catalogue": "sampled",
             "candidates": self.candidates,
             "seed": self.seed,
+            **of_these,
         }
 
     def __call__(self, stream: Stream, period: int, part: str | None = None) -> Rankings:
@@ -84,9 +95,10 @@ class Arrivals(GivesHistories):
             "groups": {
                 "new_user": stream.user_first[rows.user] == period,
                 "new_item": stream.item_first[rows.item] == period,
+                **_by_repeat(again(stream, period, part)),
             },
         }
-        if whole:
+        if whole and self.had == "left_out":
             columns["seen"] = seen_before(rows.user, had_before(stream, period, part))
         if self.history is None:
             return Rankings(period=period, user=rows.user, labels=rows.item, **columns)
@@ -104,6 +116,7 @@ class Arrivals(GivesHistories):
             self.candidates,
             self.seed,
             lambda: _until(stream, period),
+            had_too=self.had == "offered",
         )
         return torch.from_numpy(drawn)
 
@@ -265,21 +278,17 @@ def rated_rows(stream: Stream, period: int, part: str | None) -> Interactions:
     return rows
 
 
+def _by_repeat(again: Tensor | None) -> dict[str, Tensor]:
+    """The groups of items had before and not; none where no question is about an item had before."""
+    return {} if again is None or not bool(again.any()) else {"again": again, "first_time": ~again}
+
+
 def _until(stream: Stream, period: int) -> History:
     """The rows of the period's space up to its end."""
     before, own = stream.before(period, stream.space(period), context=False), stream.interactions(period)
     history = concatenate([before, own])
     parts = stream.parts(period).numpy().astype(np.int64) if stream.has_parts(period) else None
     return History(history.user.numpy(), history.item.numpy(), len(before), parts)
-
-
-def had_before(stream: Stream, period: int, part: str | None) -> Interactions:
-    """The rows of the period's space before `part` of it: of earlier periods, and of the earlier parts of its own."""
-    before = stream.before(period, stream.space(period))
-    if part is None or not stream.has_parts(period):
-        return before
-    own = [stream.interactions(period, earlier) for earlier in PARTS[: PARTS.index(part)]]
-    return concatenate([before, *own])
 
 
 def latest(history: Interactions, user: Tensor, longest: int) -> Tensor:

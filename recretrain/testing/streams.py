@@ -116,6 +116,7 @@ def open_stream(
         catalogue="full" if full or candidates is None else "sampled",
         history=history,
         history_space=None,
+        had="left_out",
         seed=0,
     )
     return Stream(folder, asks or asked)

@@ -33,7 +33,9 @@ def stream(tmp_path: Path) -> Stream:
     for period, name in zip(card["periods"], NAMES, strict=True):
         period["name"] = name
     (folder / "stream.json").write_text(json.dumps(card))
-    return Stream(folder, Arrivals(candidates=None, catalogue="full", history=None, history_space=None, seed=0))
+    return Stream(
+        folder, Arrivals(candidates=None, catalogue="full", history=None, history_space=None, had="left_out", seed=0)
+    )
 
 
 def tasks(stream: Stream, order=None):

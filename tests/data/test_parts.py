@@ -39,7 +39,14 @@ def parted(folder: Path, asks=None, rows=ROWS, *, spaces=SPACES, n_users=4, n_it
 
 
 def arrivals(**changes) -> Arrivals:
-    options = {"candidates": None, "catalogue": "full", "history": None, "history_space": None, "seed": 0}
+    options = {
+        "candidates": None,
+        "catalogue": "full",
+        "history": None,
+        "history_space": None,
+        "had": "left_out",
+        "seed": 0,
+    }
     return Arrivals(**{**options, **changes})
 
 

@@ -31,7 +31,14 @@ def questions(labels, candidates) -> Rankings:
 
 
 def arrivals(**changes) -> Arrivals:
-    options = {"candidates": 3, "catalogue": "sampled", "history": None, "history_space": None, "seed": 0}
+    options = {
+        "candidates": 3,
+        "catalogue": "sampled",
+        "history": None,
+        "history_space": None,
+        "had": "left_out",
+        "seed": 0,
+    }
     return Arrivals(**{**options, **changes})
 
 
