@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,19 +22,21 @@ def run(*overrides: str) -> Run:
     Raises Mistake, with culprit and cure, for whatever `recretrain run` refuses.
     """
     from recretrain.commands.run import one
+    from recretrain.configuration.trust import named_in
     from recretrain.serving.run import Run
 
-    return Run(one(overrides))
+    return Run(one(overrides), named_in(overrides))
 
 
-def load(folder: str | Path) -> Run:
+def load(folder: str | Path, trust: Sequence[str] = ()) -> Run:
     """Open a finished run by its folder below outputs/.
 
-    Raises ConfigError where the folder is no run's, or no task of it is finished.
+    `trust`: packages of one's own, `["mine"]`, whose classes its settings may name; recretrain's always may. Raises
+    ConfigError where the folder is no run's, no task of it is finished, or its settings name other classes.
     """
     from recretrain.serving.run import Run
 
-    return Run(folder)
+    return Run(folder, trust)
 
 
 def tables(

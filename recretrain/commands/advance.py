@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from recretrain.configuration.compose import run_folder
@@ -12,12 +13,12 @@ from recretrain.engine.store import RunStore
 from recretrain.errors import ConfigError
 
 
-def advance(folder: Path) -> str:
+def advance(folder: Path, trusted: Sequence[str] = ()) -> str:
     """Do the tasks that the run's data have brought since, as its own command would; returns a line that says how many.
 
     Raises ConfigError where the folder is no run's, or its data have changed other than by growing.
     """
-    config, card = stored(folder)
+    config, card = stored(folder, trusted)
     choices = choices_of(card)
     config.paths.outputs = str(folder.resolve().parents[2])  # wherever it has been moved to
     if (expected := run_folder(config, choices)) != folder.resolve():

@@ -132,6 +132,7 @@ def _add_advance(verb: argparse.ArgumentParser) -> None:
         "Prepare, ask and learn what the data of finished runs have brought since, one run after another."
     )
     verb.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run folder below outputs/")
+    _add_trust(verb)
     verb.set_defaults(act=_advance)
 
 
@@ -140,7 +141,7 @@ def _advance(found: argparse.Namespace) -> None:
     from recretrain.commands.run import show_tables
 
     for folder in found.runs:
-        print(advance(folder))
+        print(advance(folder, found.trust))
     show_tables(folder.resolve() for folder in found.runs)
 
 
@@ -160,6 +161,7 @@ def _add_recommend(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--exclude-seen", action="store_true", help="leave out what a user had in the learned periods")
     verb.add_argument("--skip-unknown", action="store_true", help="leave unknown users and items out")
     verb.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .parquet or .csv file")
+    _add_trust(verb)
     verb.set_defaults(act=_recommend)
 
 
@@ -177,19 +179,25 @@ def _recommend(found: argparse.Namespace) -> None:
         exclude_seen=found.exclude_seen,
         skip_unknown=found.skip_unknown,
     )
-    rows = write(load(found.run).recommended(wish), found.out)
+    rows = write(load(found.run, found.trust).recommended(wish), found.out)
     print(f"{rows:,} rows written to {found.out}", file=sys.stderr)
+
+
+def _add_trust(verb: argparse.ArgumentParser) -> None:
+    wanted = "a package of your own whose classes the run's settings may name; recretrain's always may"
+    verb.add_argument("--trust", action="append", default=[], metavar="PACKAGE", help=wanted)
 
 
 def _add_export(verb: argparse.ArgumentParser) -> None:
     verb.description = "Weights (safetensors), ids with embeddings (parquet), settings, and a README how to use them."
     verb.add_argument("run", type=Path, help="a run folder below outputs/")
     verb.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    _add_trust(verb)
     verb.set_defaults(act=_export)
 
 
 def _export(found: argparse.Namespace) -> None:
-    print(f"written to {load(found.run).export(found.out)}", file=sys.stderr)
+    print(f"written to {load(found.run, found.trust).export(found.out)}", file=sys.stderr)
 
 
 def _add_evidence(verb: argparse.ArgumentParser) -> None:
@@ -200,6 +208,7 @@ def _add_evidence(verb: argparse.ArgumentParser) -> None:
         "--least-error", type=_number(Positive), default=0.1, metavar="E", help="smaller errors count as this; 0.1"
     )
     verb.add_argument("--norm", choices=("decisions", "tensors"), default="decisions", help="paper | released code")
+    _add_trust(verb)
     verb.set_defaults(act=_evidence)
 
 
@@ -208,7 +217,7 @@ def _evidence(found: argparse.Namespace) -> None:
 
     from recretrain.engine.evidence import candidates
 
-    rows = candidates(found.run, top=found.top, least_error=found.least_error, norm=found.norm)
+    rows = candidates(found.run, top=found.top, least_error=found.least_error, norm=found.norm, trusted=found.trust)
     print(tabulate([vars(row) for row in rows], headers="keys", tablefmt="simple", floatfmt=".4f"))
 
 
@@ -218,6 +227,7 @@ def _add_aspects(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--user", metavar="ID", help="raw id; default: of the first test question")
     verb.add_argument("--item", metavar="ID", help="raw id, of the target domain")
     verb.add_argument("--top", type=_number(AtLeast1), default=8, metavar="N", help="words of an aspect; default: 8")
+    _add_trust(verb)
     verb.set_defaults(act=_aspects)
 
 
@@ -226,7 +236,7 @@ def _aspects(found: argparse.Namespace) -> None:
 
     from recretrain.engine.aspects import reasons
 
-    rating = reasons(found.run, user=found.user, item=found.item, top=found.top)
+    rating = reasons(found.run, user=found.user, item=found.item, top=found.top, trusted=found.trust)
     print(f"{rating.item} by {rating.user}: {rating.rating:.3f}, of which biases are {rating.biases:.3f}\n")
     print(tabulate([vars(aspect) for aspect in rating.aspects], headers="keys", tablefmt="simple"))
     items = [f"item's {place}" for place in range(1, len(rating.parts) + 1)]

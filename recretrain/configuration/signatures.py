@@ -55,7 +55,7 @@ def nodes(values: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]
 
 def check_node(path: str, node: Mapping[str, Any], *, within: Mapping[str, Any]) -> None:
     """Compare a node of the configuration `within` with the signature of its target; those of others are left alone."""
-    target = _resolve(path, node["_target_"])
+    target = resolve(path, node["_target_"])
     if path in GROUPS and not isinstance(target, type):
         raise ConfigError(f"{path}._target_={node['_target_']} is not a class; name one")
     if not is_ours(target):
@@ -126,13 +126,13 @@ def _check_class(path: str, value: Any, hint: Any) -> None:
     wanted = tuple(found for found in node_classes(hint) if not getattr(found, "_is_protocol", False))
     if not wanted or not isinstance(value, Mapping):
         return
-    target = _resolve(path, value["_target_"])
+    target = resolve(path, value["_target_"])
     if isinstance(target, type) and not issubclass(target, wanted):
         names = " or ".join(found.__name__ for found in wanted)
         raise ConfigError(f"{path}._target_={value['_target_']} is not a {names}; name a class derived from it")
 
 
-def _resolve(path: str, target: str) -> Any:
+def resolve(path: str, target: str) -> Any:
     from pydoc import ErrorDuringImport, locate
 
     try:

@@ -36,12 +36,12 @@ class Reasons:
     parts: Sequence[Sequence[float]]  # what an aspect of the user (row) and one of the item (column) add
 
 
-def reasons(folder: Path, *, user: str | None, item: str | None, top: int) -> Reasons:
+def reasons(folder: Path, *, user: str | None, item: str | None, top: int, trusted: Sequence[str] = ()) -> Reasons:
     """Of the rating of `item` by `user`, raw ids; by default of the first one that was asked.
 
     Raises ConfigError where the run is none of CATN's, or has no such user or item.
     """
-    asked, method, _ = finished(folder)
+    asked, method, _ = finished(folder, trusted)
     if not isinstance(method, CATN):
         raise ConfigError(f"{folder} is a run of {type(method).__name__}; aspects are CATN's")
     users, items = (column(asked.stream.folder / f"{kind}.parquet", "key") for kind in ("users", "items"))

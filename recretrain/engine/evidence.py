@@ -28,9 +28,16 @@ class Candidate:
     popularity: float
 
 
-def candidates(folder: Path, *, top: int, least_error: float, norm: Literal["decisions", "tensors"]) -> list[Candidate]:
+def candidates(
+    folder: Path,
+    *,
+    top: int,
+    least_error: float,
+    norm: Literal["decisions", "tensors"],
+    trusted: Sequence[str] = (),
+) -> list[Candidate]:
     """The best of a MeLU run, also written to `evidence.csv` in its folder; pairs are the supports it learned from."""
-    asked, method, last = finished(folder)
+    asked, method, last = finished(folder, trusted)
     if not isinstance(method.backbone, ContentNet):
         raise ConfigError(f"{folder} is a run of {type(method).__name__}; evidence candidates are MeLU's")
     learned = asked.schedule.tasks(asked.stream, lambda what, rows: None)[last]().period.questions

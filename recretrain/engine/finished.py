@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from recretrain.configuration import trust
 from recretrain.configuration.signatures import check
 from recretrain.engine.build import Experiment, experiment
 from recretrain.engine.store import RunStore
@@ -17,13 +18,14 @@ from recretrain.errors import ConfigError
 from recretrain.methods.base import RetrainMethod
 
 
-def finished(folder: Path) -> tuple[Experiment, RetrainMethod[Any], int]:
+def finished(folder: Path, trusted: Sequence[str] = ()) -> tuple[Experiment, RetrainMethod[Any], int]:
     """The run, its method as it is after the last finished task, and that task.
 
     The raw files may have grown since: the prepared data that the run has learned from are taken. Raises ConfigError
-    where the folder is no run's, no task of it is finished, or its data are gone.
+    where the folder is no run's, no task of it is finished, its data are gone, or its settings name a class that is
+    neither recretrain's nor of the `trusted` packages.
     """
-    config, facts = stored(folder)  # before the store, which would make the folder of a misspelt name
+    config, facts = stored(folder, trusted)  # before the store, which would make the folder of a misspelt name
     if config.trainer.device == "cuda":  # what is learned on a GPU answers on a machine without one
         config.trainer.device = "auto"
     choices = choices_of(facts)
@@ -55,12 +57,11 @@ def choices_of(card: Mapping[str, Any]) -> dict[str, str]:
     return {group: str(card[group]) for group in ("method", "data", "backbone", "schedule", "eval")}
 
 
-def stored(folder: Path) -> tuple[DictConfig, dict[str, Any]]:
-    """The configuration, checked, and the card of a run folder. Raises ConfigError where it is none."""
+def stored(folder: Path, trusted: Sequence[str] = ()) -> tuple[DictConfig, dict[str, Any]]:
+    """The configuration, checked, and the card of a run folder. Raises ConfigError as `finished` does."""
     file, card = folder / "config.yaml", folder / "run.json"
     if not file.is_file() or not card.is_file():
         raise ConfigError(f"{folder} is no run folder (it has no config.yaml and run.json); name one below outputs/")
-    config = OmegaConf.load(file)
-    assert isinstance(config, DictConfig)
+    config = trust.read(file, trusted)
     check(config)
     return config, json.loads(card.read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -20,9 +21,9 @@ PAIRS = 2**17  # of users and items that are rated at a time: a network holds hu
 class Opened:
     """A finished run with its method, as it is after the last finished task."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises ConfigError where the folder is no run's, or no task of it is finished."""
-        asked, self.method, self.last = finished(folder)
+    def __init__(self, folder: Path, trusted: Sequence[str] = ()) -> None:
+        """Raises ConfigError as `engine.finished` does."""
+        asked, self.method, self.last = finished(folder, trusted)
         self.folder = folder
         self.device = asked.machine.device
         self.stream: Stream = asked.stream

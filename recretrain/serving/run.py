@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ from recretrain.serving.wishes import Whom, Wish
 class Run:
     """A finished run, opened from its folder with what it has learned."""
 
-    def __init__(self, folder: str | Path) -> None:
-        """Raises ConfigError where the folder is no run's, or no task of it is finished."""
+    def __init__(self, folder: str | Path, trust: Sequence[str] = ()) -> None:
+        """`trust`: packages of one's own whose classes the run's settings may name.
+
+        Raises ConfigError where the folder is no run's, no task of it is finished, or its settings name other classes.
+        """
         self.folder = Path(folder)
-        self._opened = Opened(self.folder)
+        self._opened = Opened(self.folder, trust)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
