@@ -41,6 +41,8 @@ class Prefixes:
     def histories(self, longest: int) -> Tensor:
         """The last items of each input, the newest in the last column, `PAD` before the first.  # [N, <= longest]"""
         width = max(1, min(longest, int(self.lengths.max()) if len(self) else 1))
+        if not len(self.items):  # of nobody is anything known
+            return self.stop.new_full((len(self), width), PAD)
         position = self.stop.unsqueeze(1) - torch.arange(width, 0, -1, device=self.stop.device)
         inside = position >= self.start.unsqueeze(1)
         return torch.where(inside, self.items[position.clamp(min=0)], PAD)

@@ -293,7 +293,5 @@ def _until(stream: Stream, period: int) -> History:
 
 def latest(history: Interactions, user: Tensor, longest: int) -> Tensor:
     """The last items of each user, the newest in the last column, PAD before the first.  # [Q, T] int32"""
-    if not len(history):
-        return torch.full((len(user), 1), PAD, dtype=torch.int32)
     before = seen_before(user, history)
     return Prefixes(before.values, before.offsets[:-1], before.offsets[1:], user).histories(longest).to(torch.int32)

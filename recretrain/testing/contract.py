@@ -1,7 +1,8 @@
 """The contract of a retraining method, as checks that any method can be put to, one's own too.
 
 A `Case` is a method of conf/method, small and quick, on generated data, under a schedule and questions that it names;
-`cases(name)` gives one for every kind of question and schedule that the method is for. In a test of one's own:
+`cases(name)` gives one for every kind of question and schedule that the method is for. `recretrain.testing.CHECKS` are
+these checks and those of `unusual`. In a test of one's own:
 
     @pytest.mark.parametrize("case", cases("mine", "hydra.searchpath=[file:///my/conf]"), ids=str)
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -406,7 +407,7 @@ def learns_something(case: Case, folder: Path) -> None:
 
 Check = Callable[[Case, Path], None]
 
-CHECKS: Sequence[Check] = (
+ORDINARY: Sequence[Check] = (
     never_asks_for_its_tests,
     knows_nothing_of_later_periods,
     learns_nothing_from_its_own_tests,

@@ -8,11 +8,13 @@ from recretrain.configuration.compose import conf_dir
 from recretrain.errors import ConfigError
 from recretrain.testing import CHECKS, Case, case, cases
 from recretrain.testing.contract import (
+    ORDINARY,
     answers_each_question_by_itself,
     learns_nothing_from_its_own_tests,
     learns_something,
     resumes_where_it_stopped,
 )
+from recretrain.testing.unusual import UNUSUAL
 
 METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
 DERIVED = {  # those whose files build on another's: their code is that of the other
@@ -33,6 +35,7 @@ CASES = [
     for check in (CHECKS if place == 0 else OF_QUESTIONS)
     if check is not learns_nothing_from_its_own_tests or "own_tests" in str(found)
     if check is not learns_something or name not in CHANCE
+    if check not in UNUSUAL or name not in DERIVED
 ]
 
 
@@ -103,7 +106,7 @@ OPTIONS = [  # choices that keep other state or read other rows
 @pytest.mark.parametrize(
     ("name", "overrides"), OPTIONS, ids=lambda given: given if isinstance(given, str) else "options"
 )
-@pytest.mark.parametrize("check", CHECKS[:-1], ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", ORDINARY[:-1], ids=lambda check: check.__name__)
 def test_the_method_with_other_choices(name: str, overrides: list[str], check, tmp_path: Path) -> None:
     check(case(name, *overrides), tmp_path / "stream")
 

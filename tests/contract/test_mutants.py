@@ -30,6 +30,7 @@ from recretrain.testing.contract import (
     slices_of,
     through_a_file,
 )
+from recretrain.testing.unusual import UNUSUAL
 
 OWN = ("eval=sampled", "schedule=own_tests")
 
@@ -273,3 +274,20 @@ def forgetting(kind: type[Stateful], key: str) -> type[Stateful]:
         kept = tuple(name for name in kind.kept if name != key)
 
     return Forgetful
+
+
+@pytest.mark.parametrize("check", UNUSUAL, ids=lambda check: check.__name__)
+def test_a_method_that_fails_in_an_unusual_period_is_found(check: Any, tmp_path: Path) -> None:
+    """One that divides by the rows of users, or of items, that it has met before."""
+
+    class Divides(Popularity):
+        def update(self, task: Task, fit: Any) -> None:
+            rows, met = task.period.train, [period.train for period in task.past]
+            for name in ("user", "item") if met else ():
+                known = torch.isin(getattr(rows, name), torch.cat([getattr(earlier, name) for earlier in met]))
+                assert known.any()
+            assert len(rows) > 1
+            super().update(task, fit)
+
+    with pytest.raises(AssertionError):
+        check(with_class("popularity", Divides), tmp_path)
