@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from recretrain import __version__, load, tables
+from recretrain.commands.endings import check_verb, ended
 from recretrain.configuration import options as listing
 from recretrain.configuration.compose import conf_dir
 from recretrain.configuration.hints import fits, in_words
-from recretrain.errors import ConfigError, Mistake
+from recretrain.errors import ConfigError
 from recretrain.report.pages.formats import FORMATS
 from recretrain.values import AtLeast1, Positive
-
-GIVEN_UP = 130  # what shells call a program that ended by Ctrl-C
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,19 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         os.environ["RECRETRAIN_TRACEBACK"] = "1"
-    try:
-        _dispatch(arguments)
-    except SystemExit as stop:
-        return _exit_code(stop)
-    except KeyboardInterrupt:
-        print("recretrain: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return GIVEN_UP
-    except Mistake as error:
-        if os.environ.get("RECRETRAIN_TRACEBACK") == "1":
-            raise
-        print(f"recretrain: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return ended(lambda: _dispatch(arguments))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -78,6 +65,9 @@ def _dispatch(arguments: list[str]) -> None:
         from recretrain.commands.completion import complete
 
         complete(arguments, parser())
+    elif not arguments:
+        parser().print_help()
+        raise SystemExit(2)
     else:
         found = _parsed(arguments)
         act: Callable[[argparse.Namespace], None] = found.act
@@ -87,6 +77,7 @@ def _dispatch(arguments: list[str]) -> None:
 def _parsed(arguments: list[str]) -> argparse.Namespace:
     """Parse the arguments, and collect the overrides behind an option, which argparse leaves over."""
     top = parser()
+    check_verb(top, arguments)
     found, left_over = top.parse_known_args(arguments)
     wrong = [word for word in left_over if "overrides" not in found or word[0] == "-" or "=" not in word]
     if wrong:
@@ -363,10 +354,3 @@ def _pair(fact: str) -> tuple[str, str]:
     if not equals:
         raise ConfigError(f"--only {fact}: write key=value, for example --only data=yelp")
     return key, value
-
-
-def _exit_code(stop: SystemExit) -> int:
-    if isinstance(stop.code, str):
-        print(stop.code, file=sys.stderr)
-        return 1
-    return int(stop.code or 0)

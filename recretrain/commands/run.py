@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import shutil
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
+from recretrain.commands.families import GROUPS, left_out, only_what_fits
+from recretrain.commands.outcomes import Outcome, in_error_file, read, told, write
 from recretrain.configuration.compose import compose, conf_dir, explained, register_schema, run_folder
-from recretrain.errors import ConfigError, Mistake
+from recretrain.errors import ConfigError, Mistake, Unfit
+from recretrain.interruption import python_s_own
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-
-GROUPS = ("method", "backbone", "schedule", "eval", "data", "experiment")  # whose options have keys of their own
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The end of one job of a sweep; written by its process, read by the one that started the sweep."""
-
-    overrides: list[str]
-    folder: str | None
-    error: str | None
 
 
 def launch(arguments: Sequence[str]) -> None:
@@ -41,13 +30,18 @@ def launch(arguments: Sequence[str]) -> None:
 
     register_schema()
     words = choices_first(options_first(arguments))
-    with _argv(["recretrain run", *words]), _errors_reach_us(), explained():
+    with explained(), _fitting(words), _argv(["recretrain run", *words]), _errors_reach_us():
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+
+
+def _fitting(words: Sequence[str]) -> AbstractContextManager[None]:
+    return only_what_fits(words) if {"-m", "--multirun"} & set(words) else nullcontext()
 
 
 def one(overrides: Sequence[str]) -> Path:
     """Do what is missing of one run, without Hydra's launcher and without a table; returns its folder."""
-    return _checked(*compose(overrides), list(overrides), jobs=1)
+    with python_s_own():
+        return _checked(*compose(overrides), list(overrides), jobs=1)
 
 
 def options_first(arguments: Sequence[str]) -> list[str]:
@@ -98,7 +92,7 @@ def job(config: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     sweeping = hydra_config.mode is RunMode.MULTIRUN
     if sweeping:
-        _write(Path(hydra_config.sweep.dir), hydra_config.job.num, _attempt(config, hydra_config))
+        write(Path(hydra_config.sweep.dir), hydra_config.job.num, _attempt(config, hydra_config))
         return
     with stops():
         folder = _train(config, hydra_config, jobs=1)
@@ -131,16 +125,25 @@ class Sweep(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)  # also after Ctrl-C
+        atexit.register(_remove, folder)  # also after Ctrl-C
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        outcomes = _read(Path(config.hydra.sweep.dir))
-        shutil.rmtree(config.hydra.sweep.dir)
+        outcomes = [*read(Path(config.hydra.sweep.dir)), *left_out.get()]
+        _remove(Path(config.hydra.sweep.dir))
         with stops():
             if self.table:
                 show_tables(Path(o.folder) for o in outcomes if o.folder and not o.error)
-        if failures := [outcome for outcome in outcomes if outcome.error]:
-            raise SystemExit(_list_of_failures(failures, outcomes))
+        if message := told(outcomes):
+            print(message, file=sys.stderr)
+        if any(outcome.error and not outcome.unfit for outcome in outcomes) or all(o.unfit for o in outcomes):
+            raise SystemExit(1)
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder of a sweep, and outputs where there is nothing in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()
 
 
 def mistake(error: BaseException | None) -> str | None:
@@ -165,9 +168,10 @@ def _attempt(config: DictConfig, hydra_config: Any) -> Outcome:
         folder = str(run_folder(config, hydra_config.runtime.choices))
         _train(config, hydra_config, jobs=jobs_at_once(hydra_config.launcher))
     except Exception as error:
-        if mistake(error) is None and not _in_error_file(folder):
+        if mistake(error) is None and not in_error_file(folder):
             traceback.print_exc()
-        return Outcome(overrides, folder, mistake(error) or f"{type(error).__name__}: {error}")
+        words = mistake(error) or f"{type(error).__name__}: {error}"
+        return Outcome(overrides, folder, words, isinstance(error, Unfit))
     return Outcome(overrides, folder, None)
 
 
@@ -182,37 +186,6 @@ def _checked(config: DictConfig, choices: Mapping[str, str], overrides: Sequence
 
     check(config)
     return run(config, choices=choices, overrides=overrides, jobs=jobs)
-
-
-def _write(folder: Path, number: int, outcome: Outcome) -> None:
-    (folder / f"outcome-{number:06d}.json").write_text(json.dumps(asdict(outcome)))
-
-
-def _read(folder: Path) -> list[Outcome]:
-    return [Outcome(**json.loads(file.read_text())) for file in sorted(folder.glob("outcome-*.json"))]
-
-
-def _list_of_failures(failures: Sequence[Outcome], outcomes: Sequence[Outcome]) -> str:
-    """Name the runs that failed for one reason together; a bug also gets the place of its traceback."""
-    shared = set.intersection(*(set(outcome.overrides) for outcome in outcomes)) if len(outcomes) > 1 else set()
-    by_reason: dict[str, list[str]] = {}
-    for outcome in failures:
-        own = " ".join(word for word in outcome.overrides if word not in shared)
-        by_reason.setdefault(_reason(outcome), []).append(own)
-    head = f"recretrain: {len(failures)} of {len(outcomes)} runs failed; repeat the command to run only these"
-    return "\n".join([head, *(f"  {'; '.join(runs)}: {reason}" for reason, runs in by_reason.items())])
-
-
-def _reason(outcome: Outcome) -> str:
-    error = outcome.error or ""
-    if error.startswith("recretrain: ") or not _in_error_file(outcome.folder):
-        return error.removeprefix("recretrain: ")
-    return f"{error}\n    see {outcome.folder}/error.txt"
-
-
-def _in_error_file(folder: str | None) -> bool:
-    """Whether the engine wrote the traceback into the run folder."""
-    return folder is not None and (Path(folder) / "error.txt").is_file()
 
 
 @contextmanager

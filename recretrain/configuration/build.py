@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from recretrain.configuration.imports import lacking
 from recretrain.errors import ConfigError, Mistake
 
 
@@ -23,5 +24,5 @@ def build(node: Any, name: str, **given: Any) -> Any:
         if isinstance(cause, Mistake):
             raise cause from error
         if isinstance(cause, ImportError):
-            raise ConfigError(f"{name}: {str(cause).strip().splitlines()[0]}") from error
+            raise ConfigError(f"{name}: {lacking(cause)}") from error
         raise

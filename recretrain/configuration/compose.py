@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recretrain.errors import ConfigError, Mistake
+from recretrain.errors import ConfigError, Mistake, Unfit
 from recretrain.records import OUTSIDE_DIGEST
 
 if TYPE_CHECKING:  # imported in the functions: `recretrain --help` must not wait for them
@@ -140,7 +140,7 @@ def _without_hydra(config: DictConfig) -> tuple[DictConfig, dict[str, str]]:
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn the errors of Hydra, OmegaConf and YAML into a ConfigError that names culprit and cure."""
-    from recretrain.configuration.messages import explain
+    from recretrain.configuration.messages import explain, is_unknown_key
 
     try:
         yield
@@ -150,7 +150,7 @@ def explained() -> Iterator[None]:
         message = explain(error)
         if message is None:
             raise
-        raise ConfigError(message) from error
+        raise (Unfit if is_unknown_key(error) else ConfigError)(message) from error
 
 
 def digest(config: DictConfig, *, with_seed: bool = True) -> str:

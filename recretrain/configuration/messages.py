@@ -60,6 +60,13 @@ def explain(error: BaseException) -> str | None:
     return _first_line(error) if isinstance(error, HydraException | ValueError | OSError) else None
 
 
+def is_unknown_key(error: BaseException) -> bool:
+    """Whether an override names a key that this choice of options has no place for, though another may."""
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
+    return isinstance(error.__cause__, ConfigAttributeError | ConfigKeyError)
+
+
 def _no_such_option(error: MissingConfigException) -> str:
     group, _, option = str(error.missing_cfg_file).rpartition("/")
     if option.startswith("submitit"):
@@ -89,6 +96,8 @@ def _bad_override(error: ConfigCompositionException) -> str:
         return f"{several}, '{key}=\"{values}\"' for one text"
     if group := re.match(r"Could not override '(.+)'\.\nNo match in the defaults list", message):
         return f"there is no group '{group[1]}'; `recretrain run --help` lists the groups"
+    if there := re.match(r"Could not append to config\. An item is already at '(.+)'", message):
+        return f"{there[1]} is there already; leave out the + before it"
     return _first_line(cause if cause is not None and not message else error)
 
 

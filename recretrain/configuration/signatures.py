@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from recretrain.configuration.compose import Schema, conf_dir, explained
 from recretrain.configuration.hints import in_words, misfit, node_classes
+from recretrain.configuration.imports import resolve
 from recretrain.configuration.messages import no_such_key
-from recretrain.errors import ConfigError
+from recretrain.errors import ConfigError, Unfit
 from recretrain.values import Amount, AtLeast0
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _check_names(
 ) -> None:
     for key in values:
         if key not in known:
-            raise ConfigError(no_such_key(path, key, known, within))
+            raise Unfit(no_such_key(path, key, known, within))
     for key in required:
         if key not in values:
             raise ConfigError(f"{path}.{key} has no value; give {path}.{key}=...")
@@ -130,15 +131,3 @@ def _check_class(path: str, value: Any, hint: Any) -> None:
     if isinstance(target, type) and not issubclass(target, wanted):
         names = " or ".join(found.__name__ for found in wanted)
         raise ConfigError(f"{path}._target_={value['_target_']} is not a {names}; name a class derived from it")
-
-
-def resolve(path: str, target: str) -> Any:
-    from pydoc import ErrorDuringImport, locate
-
-    try:
-        found = locate(str(target))
-    except ErrorDuringImport as error:
-        raise ConfigError(f"{path}._target_={target} cannot be imported: {error}") from error
-    if found is None:
-        raise ConfigError(f"{path}._target_={target} is not there; name a class as package.module.Class")
-    return found

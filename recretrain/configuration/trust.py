@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recretrain.configuration.compose import compose
-from recretrain.configuration.signatures import nodes, resolve
+from recretrain.configuration.imports import resolve
+from recretrain.configuration.signatures import nodes
 from recretrain.errors import ConfigError
 
 if TYPE_CHECKING:

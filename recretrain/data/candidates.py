@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from recretrain.errors import DataError
+from recretrain.errors import DataError, UserError
 
 Ints = npt.NDArray[np.int64]
 Drawn = npt.NDArray[np.int32]
@@ -136,9 +136,10 @@ def _check_enough(users: Ints, known: Ints, row_of: Ints, taken: Ints, count: in
     short = np.flatnonzero(known - had < count)
     if len(short):
         row = short[0]
-        raise DataError(
-            f"user {users[row]} has had {had[row]} of the {known[row]} items seen so far, so fewer than "
-            f"eval.questions.candidates={count} can be offered; lower it, or raise schedule.start to know more items"
+        raise UserError(
+            int(users[row]),
+            f"has had {had[row]} of the {known[row]} items seen so far, so fewer than "
+            f"eval.questions.candidates={count} can be offered; lower it, or raise schedule.start to know more items",
         )
 
 

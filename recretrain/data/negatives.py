@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from recretrain.errors import DataError
+from recretrain.errors import DataError, UserError
 
 _SPARSITY = 32  # cells of the coarse table per known pair: about 3 % of the draws need the exact look-up
 
@@ -65,10 +65,10 @@ class NegativeSampler:
             again = self._uniform(user[wrong], generator)
             negative[wrong] = again
             wrong = wrong[self._known.contains(user[wrong], again)]
-        raise DataError(
-            f"user {int(user[wrong[0]])} has nearly all of the {len(self._pool)} items of this training set: "
-            f"no negative was found in {self._rounds} draws: use larger periods, or drop such users "
-            "(data.filters.k_core)"
+        raise UserError(
+            int(user[wrong[0]]),
+            f"has nearly all of the {len(self._pool)} items of this training set, so no negative was found in "
+            f"{self._rounds} draws; use larger periods, or drop such users (data.filters.k_core)",
         )
 
     def _uniform(self, user: Tensor, generator: torch.Generator) -> Tensor:

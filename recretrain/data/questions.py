@@ -108,6 +108,18 @@ class Arrivals(GivesHistories):
     def space_before(self, stream: Stream, period: int) -> int:
         return stream.space(period) if self.history_space is None else stream.space_named(self.history_space)
 
+    def check(self, stream: Stream, periods: Sequence[int]) -> None:
+        """See `stream.Foresees`. Candidates are drawn only where they might be too few, and then kept for later."""
+        if self.candidates is None:
+            return
+        had, counted = torch.zeros(stream.n_users, dtype=torch.long), 0
+        for period in periods:
+            for later in range(counted, period + 1):
+                had += stream.rows_of_users(later)
+            counted = period + 1
+            if stream.items_before(period) - int(had.max()) < self.candidates:
+                self._drawn(stream, period)
+
     def _drawn(self, stream: Stream, period: int) -> Tensor:
         assert self.candidates is not None
         drawn = stored_candidates(

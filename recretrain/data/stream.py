@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -38,6 +38,14 @@ class Asks(Protocol):
 
     def __call__(self, stream: Stream, period: int, part: str | None = None) -> TestSet:
         """The questions about `period`, or about its rows of one part (`Stream.interactions`)."""
+
+
+@runtime_checkable
+class Foresees(Protocol):
+    """Questions that know beforehand whether they can be asked."""
+
+    def check(self, stream: Stream, periods: Sequence[int]) -> None:
+        """Raise DataError if those about one of `periods`, which ascend, cannot be made."""
 
 
 class Period:
@@ -201,6 +209,16 @@ class Stream:
         """Ids of the items of the period's space that had appeared by its end.  # [I] int64, ascending"""
         of_space = self.vocabulary.item_space == self.space(period)
         return torch.nonzero((self.item_first <= period) & of_space).squeeze(1)
+
+    def items_before(self, period: int) -> int:
+        """How many items of the period's space had appeared before it."""
+        of_space = self.vocabulary.item_space == self.space(period)
+        return int(((self.item_first < period) & of_space).sum())
+
+    def rows_of_users(self, period: int) -> Tensor:
+        """How many rows each user has in the file of a period.  # [n_users]"""
+        users = pq.read_table(self._file(period), columns=["user"]).column("user").to_numpy()
+        return torch.bincount(torch.from_numpy(users.copy()), minlength=self.n_users)
 
     def has_parts(self, period: int) -> bool:
         """Whether the rows of `period` are parted into train, valid and test."""

@@ -11,7 +11,6 @@ import torch
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from recretrain.backbones.base import Backbone
 from recretrain.configuration.build import build
 from recretrain.configuration.compose import data_name, digest, run_folder
 from recretrain.data.kinds import TestSet
@@ -19,7 +18,7 @@ from recretrain.data.schedule import Schedule
 from recretrain.data.stream import Stream
 from recretrain.engine.machine import Machine
 from recretrain.engine.seeds import BUILD, seed_task
-from recretrain.errors import ConfigError
+from recretrain.errors import ConfigError, Unfit
 from recretrain.evaluation.base import Evaluator
 from recretrain.methods.base import RetrainMethod
 from recretrain.preparation.prepare import prepare, prepared_before
@@ -91,8 +90,9 @@ def experiment(
     machine: Machine = build(config.trainer, "trainer")
     schedule: Schedule = build(config.schedule, "schedule")
     evaluator: Evaluator = build(config.eval, "eval")
-    settings = Settings(plain(config.backbone), plain(config.method), plain(config.eval.questions))
+    settings = _settings(config)
     check_kinds(settings, evaluator, choices)
+    check_backbone(settings)
     source = build(config.data, "data")
     paths = config.paths
     folder = None if prepared is None else prepared_before(source, Path(paths.cache), prepared)
@@ -114,7 +114,6 @@ def method_of(settings: Settings, stream: Stream, seed: int, device: torch.devic
     """Backbone and method of a stream, drawn by the seed, on the device."""
     seed_task(seed, BUILD, device)
     backbone = build(settings.backbone, "backbone", vocabulary=stream.vocabulary).to(device)
-    _check_backbone(settings, backbone)
     method = build(settings.method, "method", backbone=backbone)
     if not isinstance(method, RetrainMethod):
         raise ConfigError(
@@ -123,12 +122,19 @@ def method_of(settings: Settings, stream: Stream, seed: int, device: torch.devic
     return method
 
 
+def check_settings(config: DictConfig, choices: Mapping[str, str]) -> None:
+    """Raise Unfit where method, backbone and questions do not go together; no data are looked at."""
+    settings = _settings(config)
+    check_kinds(settings, build(config.eval, "eval"), choices)
+    check_backbone(settings)
+
+
 def check_kinds(settings: Settings, evaluator: Evaluator, choices: Mapping[str, str]) -> None:
     """The method, its learners and its backbone say by `answers` and `learns_from` which questions they are for."""
     asked = evaluator.questions.kind
     for kind, owner in _declared(settings):
         if not issubclass(asked, kind):
-            raise ConfigError(
+            raise Unfit(
                 f"method={choices.get('method')} cannot answer eval={choices.get('eval')} on "
                 f"data={choices.get('data')}: {owner.__name__} is for {kind.words}, and {asked.words} "
                 "are asked; choose another eval, or a method for such data (`recretrain list methods`)"
@@ -150,6 +156,10 @@ def _declared(settings: Settings) -> Iterator[tuple[type[TestSet], type]]:
                     yield kind, target
 
 
+def _settings(config: DictConfig) -> Settings:
+    return Settings(plain(config.backbone), plain(config.method), plain(config.eval.questions))
+
+
 def _targets(node: Any) -> Iterator[type]:
     if isinstance(node, Mapping):
         if "_target_" in node:
@@ -158,15 +168,16 @@ def _targets(node: Any) -> Iterator[type]:
             yield from _targets(value)
 
 
-def _check_backbone(settings: Settings, backbone: Backbone) -> None:
-    """A method says by the type of its `backbone` which ones it can train."""
+def check_backbone(settings: Settings) -> None:
+    """A method says by the type of its `backbone` which ones it can train; looked at before anything is built."""
     target: Any = get_class(settings.method["_target_"])
     wanted = get_type_hints(target.__init__).get("backbone", object)
     if isinstance(wanted, TypeVar):
         wanted = wanted.__bound__ or object
-    if not isinstance(backbone, wanted):
-        raise ConfigError(
-            f"{target.__name__} trains a backbone of kind {wanted.__name__}, not {type(backbone).__name__}; "
+    given = get_class(settings.backbone["_target_"])
+    if isinstance(wanted, type) and not issubclass(given, wanted):
+        raise Unfit(
+            f"{target.__name__} trains a backbone of kind {wanted.__name__}, not {given.__name__}; "
             "leave `backbone=` out or give another"
         )
 

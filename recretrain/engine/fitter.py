@@ -10,6 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
 from pytorch_lightning.strategies import SingleDeviceStrategy
 
 from recretrain.backbones.base import Backbone
@@ -56,6 +57,7 @@ class Fitter:
             max_epochs=epochs,
             accelerator=self.device.type,
             strategy=_StayOnDevice(self.device),
+            plugins=[LightningEnvironment()],  # none of its own handling of signals under Slurm
             precision=self._precision,  # type: ignore[arg-type]
             logger=False,
             enable_checkpointing=False,

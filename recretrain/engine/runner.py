@@ -23,10 +23,12 @@ from recretrain.engine.fitter import Fitter
 from recretrain.engine.growth import check_same_data
 from recretrain.engine.pretrained import Pretrained, code_of
 from recretrain.engine.progress import Progress
+from recretrain.engine.refusals import check_questions, no_folder_left, users_by_name
 from recretrain.engine.seeds import seed_task
 from recretrain.engine.store import RunStore
 from recretrain.errors import Mistake
 from recretrain.evaluation.base import Answer, Evaluator
+from recretrain.interruption import interruptible
 from recretrain.methods.base import RetrainMethod
 from recretrain.records import AGAIN, FORMAT, UPDATE, Costs, Row, RunCard
 
@@ -41,11 +43,16 @@ def run(config: DictConfig, *, choices: Mapping[str, str], overrides: Sequence[s
     `jobs`: how many runs share this machine's cores.
     """
     asked = experiment(config, choices=choices, overrides=overrides)
-    store = RunStore(asked.names.folder)
+    with no_folder_left(asked.names.folder), interruptible():
+        return _kept(asked, RunStore(asked.names.folder), jobs)
+
+
+def _kept(asked: Experiment, store: RunStore, jobs: int) -> Path:
     with store.locked():
         try:
-            _run(asked, store, jobs)
-        except BaseException:
+            with users_by_name(asked.stream.folder):
+                _run(asked, store, jobs)
+        except Exception:
             store.write_text("error.txt", traceback.format_exc())
             raise
         (store.folder / "error.txt").unlink(missing_ok=True)
@@ -63,6 +70,7 @@ def _run(asked: Experiment, store: RunStore, jobs: int) -> None:
     if store.done() >= card["tasks"]:
         log.info("%s: all %d tasks are done", store.folder, card["tasks"])
         return
+    check_questions(asked)
     synthetic = " (synthetic)" if asked.stream.synthetic else ""
     # bars of parallel jobs would overwrite each other; their lines do not
     bar = asked.machine.progress and jobs == 1

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from recretrain.data.kinds import Rankings, TestSet
 from recretrain.data.stream import Asks
-from recretrain.errors import ConfigError, Mistake
+from recretrain.errors import ConfigError, Mistake, Unfit
 from recretrain.evaluation.base import Answer, Arrays, Scorer, groups_of, owners_of
 from recretrain.evaluation.metrics import mrr, recall
 from recretrain.evaluation.rankings import chunk_of, fail_on_nan
@@ -49,7 +49,7 @@ class DownstreamEvaluator:
     ) -> None:
         """`classes`: labels of a task that are classes at most."""
         if not issubclass(questions.kind, Rankings):
-            raise ConfigError(
+            raise Unfit(
                 f"eval: {type(questions).__name__} asks for ratings, which have no labels to choose from; use "
                 "eval=episodes or another of the rating evaluator's"
             )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recretrain.data.kinds import Rankings, TestSet
 from recretrain.data.stream import Asks
-from recretrain.errors import ConfigError, Mistake
+from recretrain.errors import ConfigError, Mistake, Unfit
 from recretrain.evaluation.base import Answer, Scorer, groups_of, owners_of
 from recretrain.evaluation.metrics import Metric, metric, name_of
 from recretrain.records import Row, ranks_key
@@ -37,7 +37,7 @@ class RankEvaluator:
     ) -> None:
         """`metrics`: names of `evaluation.metrics`, or functions of the same form."""
         if not issubclass(questions.kind, Rankings):
-            raise ConfigError(
+            raise Unfit(
                 f"eval: {type(questions).__name__} asks for ratings, which are not ranked; use eval=episodes or "
                 "another of the rating evaluator's"
             )

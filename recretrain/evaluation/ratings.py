@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recretrain.data.kinds import Ratings, TestSet
 from recretrain.data.stream import Asks
-from recretrain.errors import ConfigError, Mistake
+from recretrain.errors import Mistake, Unfit
 from recretrain.evaluation.base import Answer, Scorer, groups_of, owners_of
 from recretrain.evaluation.metrics import name_of
 from recretrain.records import Row, ranks_key
@@ -87,7 +87,7 @@ class RatingEvaluator:
     ) -> None:
         """`metrics`: names, or functions of predicted and rated, [Q, n] both, that give a value a question."""
         if not issubclass(questions.kind, Ratings):
-            raise ConfigError(
+            raise Unfit(
                 f"eval: {type(questions).__name__} asks for rankings, which are no ratings; use eval=sampled, "
                 "eval=full or another of the rank evaluator's"
             )

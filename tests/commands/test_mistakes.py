@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,7 @@ MISTAKES = {
     "data=table": "data.path has no value; give data.path=...",
     "seed=${oc.env:NO_SUCH_VARIABLE}": "Environment variable 'NO_SUCH_VARIABLE' not found",
     "hydra/launcher=one_machin": "there is no hydra/launcher 'one_machin'; did you mean one_machine? ",
+    "+method.loops=3": "method.loops is there already; leave out the + before it",
     "--fast": "there is no option --fast; `recretrain run --help` lists options, groups and keys",
 }
 
@@ -58,6 +60,7 @@ def test_a_mistake_gets_one_line_with_the_cure(recretrain: Any, engine: list[Any
     assert result.err.startswith("recretrain: ")
     assert len(result.err.splitlines()) == 1
     assert not engine
+    assert not Path("outputs").exists()
 
 
 def test_a_wrong_name_in_a_sweep_stops_before_the_first_run(recretrain: Any, engine: list[Any]) -> None:
@@ -183,7 +186,41 @@ def test_other_verbs_explain_themselves_too(recretrain: Any) -> None:
     assert "did you mean sml?" in recretrain("data", "prepare", "method=smll").err
     assert "there is no folder nowhere" in recretrain("report", "nowhere").err
     assert recretrain("data", "synth", "here", "data=yelp2019").err.startswith("recretrain: there is no generator")
-    assert recretrain("lost").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (["runn"], "there is no verb 'runn'; did you mean run? verbs: aspects, "),
+        (["reprot", "outputs"], "there is no verb 'reprot'; did you mean report? "),
+        (["lost"], "there is no verb 'lost'; did you mean list? verbs: aspects, data, "),
+        (["data", "prepar"], "there is no verb 'data prepar'; did you mean prepare? verbs: "),
+    ],
+)
+def test_a_misspelt_verb_gets_the_one_that_was_meant(recretrain: Any, words: list[str], cure: str) -> None:
+    result = recretrain(*words)
+
+    assert result.code == 2
+    assert result.err.startswith(f"recretrain: {cure}")
+    assert len(result.err.splitlines()) == 1
+
+
+def test_no_verb_at_all_shows_the_help(recretrain: Any) -> None:
+    result = recretrain()
+
+    assert (result.code, result.err) == (2, "")
+    assert result.out == recretrain("--help").out
+
+
+def test_a_reader_who_has_seen_enough_is_no_mistake(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "recretrain", "list"], cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, text=True
+    )
+
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 @pytest.mark.parametrize(

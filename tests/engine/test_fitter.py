@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -215,3 +216,24 @@ def test_without_shared_weights_once_trains_every_time() -> None:
         fitter.once("pretraining", run.mf, lambda: trained.append(1))
 
     assert trained == [1, 1]
+
+
+def test_lightning_handles_no_signals_under_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take SIGTERM for nothing, and send the job to the queue again."""
+    for name, value in {
+        "SLURM_NTASKS": "1",
+        "SLURM_JOB_NAME": "run",
+        "SLURM_JOB_ID": "7",
+        "SLURM_NTASKS_PER_NODE": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    seen = []
+
+    class Looking(LogLoss):
+        def loss(self, batch: Triples) -> Tensor:
+            seen.append(signal.getsignal(signal.SIGUSR1))
+            return super().loss(batch)
+
+    Run().fit(Looking)
+
+    assert set(seen) == {signal.SIG_DFL}
