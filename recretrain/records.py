@@ -50,7 +50,13 @@ class Costs:
     state_bytes: int
 
 
-class RunCard(TypedDict):
+class _Later(TypedDict, total=False):
+    """What runs of the same format do not have if they were begun before it was known."""
+
+    lineage: list[str]  # of the data, a digest a period (data/lineage.py)
+
+
+class RunCard(_Later):
     """run.json: what the run is, before anything was measured."""
 
     format: int
@@ -65,7 +71,6 @@ class RunCard(TypedDict):
     overrides: list[str]
     data_source: str  # raw | synthetic
     data_digest: str
-    lineage: list[str]  # of the data, a digest a period (data/lineage.py)
     tasks: int
     choosing: list[int]  # periods whose questions only choose hyper-parameters
     tested: list[int]

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from recretrain.configuration.compose import compose, conf_dir, expand, explained, run_folder
+from recretrain.commands.costs import Costs, costs, in_words
+from recretrain.configuration.compose import compose, conf_dir, data_name, expand, explained, run_folder
 from recretrain.configuration.messages import choose_from
 from recretrain.errors import ConfigError, DataError
 
@@ -19,16 +20,25 @@ Card: TypeAlias = dict[str, Any]  # a file of conf/table
 
 
 def plan(table: str, overrides: Sequence[str], *, seeds: str | None) -> str:
-    """One line per run, its command and whether it is done, and their number; one per sweep that has no raw data."""
-    lines, count = [], 0
+    """One line per run, its command, whether it is done and what it will cost about; one per sweep without raw data.
+
+    The last line sums up.
+    """
+    lines, count, seconds = [], 0, list[float | None]()
+    known = costs(_outputs(overrides))
     for sweep in sweeps(table, overrides, seeds):
         jobs = list(expand(sweep))
         count += len(jobs)
         if lacking := lacks(sweep):
             lines.append(f"recretrain run -m {shlex.join(sweep)}  # {len(jobs)} runs wait for data; {lacking}")
-        else:
-            lines += [f"recretrain run {shlex.join(job)}  # {state(job)}" for job in jobs]
-    return "\n".join([*lines, f"{count} runs"])
+            continue
+        for job in jobs:
+            done, cost = state(job), None
+            if done != "done":
+                seconds.append(cost := _cost(job, known))
+                done = f"{done}, {in_words(cost)}"
+            lines.append(f"recretrain run {shlex.join(job)}  # {done}")
+    return "\n".join([*lines, f"{count} runs{_sum(seconds)}"])
 
 
 def reproduce(table: str, overrides: Sequence[str], *, seeds: str | None, jobs: int | None) -> None:
@@ -114,6 +124,26 @@ def _of_data(wanted: Sequence[str], words: Sequence[str], card: Card) -> list[st
 
 def _values(override: str) -> list[str]:
     return override.partition("=")[2].split(",")
+
+
+def _cost(job: Sequence[str], known: Costs) -> float | None:
+    """Seconds of the tasks that are missing, as earlier runs of the method on these data took them."""
+    config, choices = compose(job)
+    each = known.get((data_name(config, choices), choices["method"]))
+    if each is None:
+        return None
+    return max(0.0, each.of_all - each.of_one * len(list(run_folder(config, choices).glob("tasks/*/rows.csv"))))
+
+
+def _sum(seconds: Sequence[float | None]) -> str:
+    """What is missing costs, all together."""
+    told = [one for one in seconds if one is not None]
+    if not seconds:
+        return ""
+    if not told:
+        return f", {len(seconds)} to do, cost unknown"
+    more = f" and {len(seconds) - len(told)} of unknown cost" if len(told) < len(seconds) else ""
+    return f", {len(seconds)} to do, {in_words(sum(told))}{more}"
 
 
 def state(job: Sequence[str]) -> str:

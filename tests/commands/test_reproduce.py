@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from recretrain.commands.costs import costs, in_words
 from recretrain.commands.reproduce import sweeps
-from recretrain.configuration.compose import conf_dir
+from recretrain.configuration.compose import compose, conf_dir, run_folder
 from recretrain.errors import ConfigError
 
 
@@ -62,10 +63,42 @@ def test_a_dry_run_says_what_is_missing_and_runs_nothing(recretrain: Any, engine
     assert not engine
     assert lines == [
         "recretrain run method=sml data=yelp  # done",
-        "recretrain run method=fine_tune data=yelp  # missing",
-        "recretrain run method=frozen data=yelp  # missing",
-        "3 runs",
+        "recretrain run method=fine_tune data=yelp  # missing, cost unknown",
+        "recretrain run method=frozen data=yelp  # missing, cost unknown",
+        "3 runs, 2 to do, cost unknown",
     ]
+
+
+@pytest.mark.usefixtures("toy_table")
+def test_a_dry_run_tells_costs_by_earlier_runs_of_the_method_on_the_data(recretrain: Any) -> None:
+    """Another seed took 30 s for each of 4 tasks; one of this run's is done."""
+    earlier = Path("outputs/yelp/fine_tune/seed=7-0")
+    for task in range(4):
+        (earlier / "tasks" / str(task)).mkdir(parents=True)
+        (earlier / "tasks" / str(task) / "costs.csv").write_text("task,wall_seconds\n0,30.0\n")
+    (earlier / "run.json").write_text('{"data": "yelp", "method": "fine_tune", "tasks": 4}')
+    own = run_folder(*compose(["method=fine_tune", "data=yelp"])) / "tasks" / "0"
+    own.mkdir(parents=True)
+    (own / "rows.csv").touch()
+
+    lines = recretrain("reproduce", "toy", "--dry-run").out.splitlines()
+
+    assert lines[1] == "recretrain run method=fine_tune data=yelp  # 1 tasks done, about 1.5 min"
+    assert lines[3] == "3 runs, 3 to do, about 1.5 min and 2 of unknown cost"
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (59, "59 s"), (90, "1.5 min"), (9000, "2.5 h")])
+def test_costs_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == f"about {words}"
+
+
+def test_a_file_that_is_no_card_costs_nothing(tmp_path: Path) -> None:
+    for name, text in (("a", "{"), ("b", "[]"), ("c", "{}")):
+        folder = tmp_path / "yelp" / name / "seed=0-0"
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text(text)
+
+    assert costs(tmp_path) == {}
 
 
 @pytest.mark.usefixtures("toy_table")
@@ -135,7 +168,10 @@ def test_what_has_no_raw_data_is_left_out_and_named(
     none = recretrain("reproduce", "toy", "method=cmf")
 
     assert "# 4 runs wait for data; douban: " in planned[0]
-    assert planned[1:] == ["recretrain run method=frozen data=yelp  # missing", "5 runs"]
+    assert planned[1:] == [
+        "recretrain run method=frozen data=yelp  # missing, cost unknown",
+        "5 runs, 1 to do, cost unknown",
+    ]
     assert (done.code, [a.choices["method"] for a in engine]) == (0, ["frozen"])
     assert "left out: douban: " in done.err
     assert none.code == 1

@@ -25,10 +25,21 @@ def report(outputs: Path, conf_dir: Path, request: Request, format: str) -> str:
     found = gather(outputs, conf_dir, request)
     _check_base([cohort for cohort, _ in found.cohorts], request.compare)
     grids = [grid for cohort, table in found.cohorts for grid in _section(cohort, table, request)]
-    left_out = [f"Left out, unfinished (repeat its command to go on): {run}" for run in shortfalls(found.runs)]
+    left_out = [note for cohort, _ in found.cohorts for note in _unanswered(cohort, request)]
+    left_out += [f"Left out, unfinished (repeat its command to go on): {run}" for run in shortfalls(found.runs)]
     if not grids:
         return "\n".join([_nothing(outputs, [cohort for cohort, _ in found.cohorts], request), *left_out]) + "\n"
     return write(grids, found.table.title, left_out, format)
+
+
+def _unanswered(cohort: Cohort, request: Request) -> Iterator[str]:
+    """A line for each setting that was asked nothing at all, and so stands in no table."""
+    periods = cohort.asked.periods(request.test)
+    answered = set(averages.measured(cohort, request.test, "all")["label"])
+    for label in cohort.settings() if periods else ():
+        if label not in answered:
+            asked = f"{request.test} periods {', '.join(map(str, periods))} of {cohort.asked.data}"
+            yield f"{label} has no figures: there were no questions in the {asked} ({cohort.asked.card['text']})"
 
 
 def _check_base(found: Sequence[Cohort], base: str | None) -> None:

@@ -13,7 +13,7 @@ from recretrain.report.papers import loading
 from recretrain.report.runs import averages
 from recretrain.report.runs.cohorts import Cohort, cohorts
 from recretrain.report.runs.reading import read_runs
-from tests.report.folders import RATINGS
+from tests.report.folders import PREFIXES, RATINGS
 
 if TYPE_CHECKING:
     from tests.report.folders import RunFolders
@@ -223,3 +223,17 @@ def test_unknown_choices_are_refused_with_the_known_ones(runs: RunFolders, conf_
             render(runs.outputs, conf_dir=conf_dir, **{wrong: "x"})
     with pytest.raises(ReportError, match=r"no table 'x'; there are: .*sml_table1"):
         render(runs.outputs, conf_dir=conf_dir, table="x")
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_method_that_was_asked_nothing_is_named(runs: RunFolders, conf_dir: Path, beside: bool) -> None:
+    runs.add("ader", {"recall@20": {33: (0.0, 0)}}, tested=(33,), asked=PREFIXES)
+    if beside:
+        runs.add("sml", {"recall@20": {33: (0.1, 10)}}, tested=(33,))
+
+    text = render(runs.outputs, conf_dir=conf_dir)
+
+    assert ("\nsml " in text) == beside
+    said = "ader has no figures: there were no questions in the test periods 33 of yelp (whole catalogue)"
+    assert said in text.splitlines()
+    assert "sml has no figures" not in text

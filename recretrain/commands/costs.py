@@ -1,0 +1,56 @@
+"""What a run will cost, about: what earlier runs of its method on the same data took."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple, TypeAlias
+
+
+class Cost(NamedTuple):
+    """Seconds of learning, which evaluation adds to."""
+
+    of_one: float  # task, on average
+    of_all: float  # tasks
+
+
+Costs: TypeAlias = Mapping[tuple[str, str], Cost]  # by data and method
+
+
+def costs(outputs: Path) -> Costs:
+    """The mean cost over the runs below a folder; what cannot be read is passed over."""
+    found: dict[tuple[str, str], list[Cost]] = defaultdict(list)
+    for file in sorted(outputs.glob("*/*/seed=*/run.json")):
+        card = _card(file)
+        seconds = [float(row["wall_seconds"]) for path in file.parent.glob("tasks/*/costs.csv") for row in _rows(path)]
+        if card and seconds:
+            each = fmean(seconds)
+            found[card["data"], card["method"]].append(Cost(each, each * card["tasks"]))
+    return {key: Cost(*map(fmean, zip(*all_of_it, strict=True))) for key, all_of_it in found.items()}
+
+
+def in_words(seconds: float | None) -> str:
+    """About how long, in the unit that suits."""
+    if seconds is None:
+        return "cost unknown"
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"about {seconds / size:.1f} {unit}"
+    return f"about {max(1, round(seconds))} s"
+
+
+def _card(file: Path) -> dict[str, Any] | None:
+    try:
+        card = json.loads(file.read_text())
+    except ValueError:
+        return None
+    return card if isinstance(card, dict) and {"data", "method", "tasks"} <= card.keys() else None
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
