@@ -50,6 +50,17 @@ class Costs:
     state_bytes: int
 
 
+@dataclass(frozen=True)
+class Loss:
+    """An epoch of a fit of a task's update."""
+
+    fit: int  # counted from 0
+    objective: str  # the name of its class
+    epoch: int  # of the fit, counted from 1
+    loss: float  # the mean over its batches, as they were learned
+    held_out: float | None  # what decides when to stop, measured after the epoch; None where nothing is held out
+
+
 class _Later(TypedDict, total=False):
     """What runs of the same format do not have if they were begun before it was known."""
 

@@ -15,6 +15,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 
 from recretrain.backbones.base import Backbone
 from recretrain.data.batches import Epoch
+from recretrain.engine.losses import Losses
 from recretrain.engine.pretrained import Pretrained
 from recretrain.methods.objective import Objective
 
@@ -34,6 +35,7 @@ class Fitter:
         self.generator = generator
         self._precision = precision
         self._pretrained = pretrained
+        self.losses = Losses()
         logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
     def __call__(self, objective: pl.LightningModule, data: Epoch, *, epochs: int) -> None:
@@ -45,6 +47,11 @@ class Fitter:
             warnings.filterwarnings("ignore", module="pytorch_lightning")
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")
             self._trainer(epochs).fit(objective, train_dataloaders=given)
+        if isinstance(objective, Objective):
+            self.losses.fitted(objective)
+
+    def measured(self, value: float) -> None:
+        self.losses.measured(value)
 
     def once(self, name: str, backbone: Backbone, train: Callable[[], None]) -> None:
         if self._pretrained is None:

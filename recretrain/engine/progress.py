@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from omegaconf import OmegaConf
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from recretrain.data.schedule import Task
 from recretrain.engine.costs import Meter
-from recretrain.records import AGAIN, UPDATE, Row
+from recretrain.records import AGAIN, UPDATE, Loss, Row
 
 log = logging.getLogger("recretrain")
 
@@ -31,14 +32,36 @@ class Progress:
             done = total - len(tasks)
             yield from tqdm(tasks, desc=self._title, initial=done, total=total, unit="task", disable=not self._bar)
 
-    def finished(self, task: Task, rows: list[Row], meter: Meter) -> None:
+    def begins(self, settings: str) -> None:
+        """Give a logger the whole configuration, its keys dotted; `settings` is config.yaml."""
+        if self._logger is not None:
+            self._logger.log_hyperparams(dict(_dotted(OmegaConf.to_container(OmegaConf.create(settings)))))
+
+    def ends(self) -> None:
+        if self._logger is not None:
+            self._logger.finalize("success")
+
+    def finished(self, task: Task, rows: list[Row], meter: Meter, losses: Sequence[Loss] = ()) -> None:
         found, seconds = _summary(rows), meter.wall_seconds
         line = "%s · learned period %s · %s · %.1f s, %d rows read"
         log.info(line, self._title, task.period.name, found, seconds, meter.rows_read)
         if self._logger is not None and rows:
             figures = {_name(row): row.value for row in rows}
+            for loss in losses:  # of the last epoch of each kind of fit
+                figures[f"{UPDATE}/loss/{loss.objective}"] = loss.loss
+                if loss.held_out is not None:
+                    figures[f"{UPDATE}/held_out/{loss.objective}"] = loss.held_out
             self._logger.log_metrics(figures, step=rows[0].period)
             self._logger.save()
+
+
+def _dotted(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a configuration; a list is one of them, as text."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _dotted(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value if isinstance(value, bool | int | float | str) else str(value)
 
 
 def _name(row: Row) -> str:

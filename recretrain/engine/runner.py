@@ -75,7 +75,9 @@ def _run(asked: Experiment, store: RunStore, jobs: int) -> None:
     # bars of parallel jobs would overwrite each other; their lines do not
     bar = asked.machine.progress and jobs == 1
     progress = Progress(f"{card['method']} on {card['data']}{synthetic}", bar=bar, logger=asked.logger)
+    progress.begins(asked.names.text)
     loop(asked, store, progress, threads)
+    progress.ends()
 
 
 def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int) -> None:
@@ -93,13 +95,15 @@ def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int) -
         meter.begin()
         generator = seed_task(seed, index, device)
         shared = Pretrained(asked.pretrained, _identity(asked, task, threads), asked.settings.method, meter)
-        method.update(task, Fitter(device, generator, asked.machine.precision, shared))
+        fit = Fitter(device, generator, asked.machine.precision, shared)
+        method.update(task, fit)
         meter.stop()
         check_finite(method, task)
         answer = answered(method, task, asked.evaluator, device)
         rows, kept = [*foreseen.rows, *answer.rows], {**foreseen.kept, **answer.kept}
-        store.commit(_costs(index, meter, method), rows, kept, method.state_dict())
-        progress.finished(task, rows, meter)
+        losses = fit.losses.all()
+        store.commit(_costs(index, meter, method), rows, kept, method.state_dict(), losses)
+        progress.finished(task, rows, meter, losses)
 
 
 def answered(method: RetrainMethod[Any], task: Task, evaluator: Evaluator, device: torch.device) -> Answer:

@@ -18,7 +18,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from recretrain.errors import ConfigError
-from recretrain.records import Costs, Row
+from recretrain.records import Costs, Loss, Row
 
 
 class RunStore:
@@ -52,7 +52,12 @@ class RunStore:
         return index
 
     def commit(
-        self, costs: Costs, rows: Iterable[Row], ranks: Mapping[str, npt.NDArray[Any]], state: Mapping[str, Any]
+        self,
+        costs: Costs,
+        rows: Iterable[Row],
+        ranks: Mapping[str, npt.NDArray[Any]],
+        state: Mapping[str, Any],
+        losses: Iterable[Loss] = (),
     ) -> None:
         """Make task `costs.task` finished, with all its files at once."""
         index = costs.task
@@ -63,6 +68,7 @@ class RunStore:
         costs = replace(costs, state_bytes=(aside / "state.pt").stat().st_size)
         _write_csv(aside / "rows.csv", Row, rows)
         _write_csv(aside / "costs.csv", Costs, [costs])
+        _write_csv(aside / "losses.csv", Loss, losses)
         np.savez_compressed(aside / "ranks.npz", **ranks)  # type: ignore[arg-type]
         _flush(aside)
         os.replace(aside, self.tasks / str(index))

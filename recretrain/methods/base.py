@@ -35,6 +35,9 @@ class Fit(Protocol):
 
     def __call__(self, objective: LightningModule, data: Epoch, *, epochs: int) -> None: ...
 
+    def measured(self, value: float) -> None:
+        """Note what held-out data say after the last epoch; it is kept beside the epoch's loss."""
+
     def once(self, name: str, backbone: Backbone, train: Callable[[], None]) -> None:
         """Train `backbone` by `train`, or take the weights that another run got in the very same way.
 

@@ -28,6 +28,8 @@ class Objective(LightningModule, ABC, Generic[Batch]):
         super().__init__()
         self.automatic_optimization = False
         self._optimizer = optimizer
+        self._epoch = _Mean()
+        self._epoch_losses: list[Tensor] = []
 
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor | None:
@@ -39,10 +41,36 @@ class Objective(LightningModule, ABC, Generic[Batch]):
             loss = self.loss(batch)
             if loss is None:
                 continue
+            self._epoch.add(loss.detach())
             self._optimizer.zero_grad()
             with torch.autocast(loss.device.type, enabled=False):  # under mixed precision the forward alone is mixed
                 loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
 
+    def on_train_epoch_end(self) -> None:
+        self._epoch_losses.append(self._epoch.taken())
+
+    def epoch_losses(self) -> list[Tensor]:
+        """The mean loss of each epoch since this was asked last, on the device of the fit.  # [] each"""
+        found, self._epoch_losses = self._epoch_losses, []
+        return found
+
     def configure_optimizers(self) -> Any:
         return self._optimizer
+
+
+class _Mean:
+    """A sum on the device, and how many it is of: no batch waits for its loss."""
+
+    def __init__(self) -> None:
+        self._sum, self._count = torch.tensor(torch.nan), 0
+
+    def add(self, loss: Tensor) -> None:
+        self._sum = self._sum + loss if self._count else loss
+        self._count += 1
+
+    def taken(self) -> Tensor:
+        """The mean, NaN of nothing; begins anew."""
+        mean = self._sum / self._count if self._count else torch.tensor(torch.nan)
+        self._sum, self._count = mean, 0
+        return mean

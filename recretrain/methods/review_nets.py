@@ -60,7 +60,10 @@ class ReviewLearner:
             epochs(self.stopping.epochs)
             return []
         stop = self.stopping.over(len(batches))
-        return [-found for found in stop(net, adam, epoch=partial(epochs, 1), measure=lambda: -measure())]
+        found = stop(
+            net, adam, epoch=partial(epochs, 1), measure=lambda: -measure(), note=lambda value: fit.measured(-value)
+        )
+        return [-value for value in found]
 
 
 class ReviewLoss(Objective[Rated]):

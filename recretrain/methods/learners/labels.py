@@ -179,6 +179,7 @@ class LabelLearner:
             optimizer,
             epoch=lambda: fit(objective, data, epochs=1),
             measure=lambda: -held_out_loss(net, valid, loss),
+            note=lambda value: fit.measured(-value),
         )
         return Fitted(rate, [-value for value in measured], len(measured) * len(data))
 

@@ -132,7 +132,7 @@ class NextItemLearner(Learner[SequenceBackbone]):
                 return 0.0
             return float(recall(half_ranks(backbone, asked, fit.device).double() / 2, self.validation_k).mean())
 
-        found = self.stopping(backbone, optimizer, epoch=epoch, measure=measure)
+        found = self.stopping(backbone, optimizer, epoch=epoch, measure=measure, note=fit.measured)
         best = max(found)
         epochs = f"epoch {found.index(best) + 1} of {len(found)}"
         log.info("held-out recall@%d %.4f after %s (n=%d)", self.validation_k, best, epochs, len(asked))

@@ -92,7 +92,9 @@ class TwoFlows:
         def error() -> float:
             return -self.stopping.rounded(measure())
 
-        return [-value for value in self.stopping.over(batches.steps)(net, adam, epoch=epoch, measure=error)]
+        stopping = self.stopping.over(batches.steps)
+        found = stopping(net, adam, epoch=epoch, measure=error, note=lambda value: fit.measured(-value))
+        return [-value for value in found]
 
 
 class TwoFlowAdam(TensorFlowAdam):

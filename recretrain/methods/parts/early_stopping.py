@@ -21,13 +21,24 @@ class EarlyStopping:
         self.least = least
 
     def __call__(
-        self, model: nn.Module, optimizer: Optimizer, *, epoch: Callable[[], None], measure: Callable[[], float]
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        *,
+        epoch: Callable[[], None],
+        measure: Callable[[], float],
+        note: Callable[[float], None] | None = None,
     ) -> list[float]:
-        """Leaves `model` and `optimizer` as they were after the best epoch; returns what was measured."""
+        """Leaves `model` and `optimizer` as they were after the best epoch; returns what was measured.
+
+        `note` is told each value at once.
+        """
         kept, measured, failures = None, [float("-inf")], 0
         for _ in range(self.epochs):
             epoch()
             found = measure()
+            if note is not None:
+                note(found)
             failures = 0 if found > max(measured) else failures + 1
             measured.append(found)
             if not failures:
