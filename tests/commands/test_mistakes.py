@@ -191,9 +191,9 @@ def test_other_verbs_explain_themselves_too(recretrain: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "cure"),
     [
-        (["runn"], "there is no verb 'runn'; did you mean run? verbs: aspects, "),
+        (["runn"], "there is no verb 'runn'; did you mean run? verbs: "),
         (["reprot", "outputs"], "there is no verb 'reprot'; did you mean report? "),
-        (["lost"], "there is no verb 'lost'; did you mean list? verbs: aspects, data, "),
+        (["lost"], "there is no verb 'lost'; did you mean list? verbs: "),
         (["data", "prepar"], "there is no verb 'data prepar'; did you mean prepare? verbs: "),
     ],
 )
