@@ -11,7 +11,12 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "recretrain"
 
-NAMES = {"errors", "interruption", "records", "values"}  # what every room may import; they import nothing of the package
+NAMES = {
+    "errors",
+    "interruption",
+    "records",
+    "values",
+}  # every room may import them; they import no room
 SEES: dict[str, set[str]] = {  # what a room imports besides
     "configuration": set(),
     "data": set(),
