@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +12,10 @@ from torch import Tensor, nn
 
 from recretrain.engine.fitter import Fitter
 from recretrain.engine.losses import Losses
+from recretrain.engine.seeds import seed_task
 from recretrain.methods.objective import Objective
 from recretrain.methods.parts.early_stopping import EarlyStopping
+from recretrain.testing import cases
 
 CPU = torch.device("cpu")
 
@@ -93,3 +97,21 @@ def test_losses_stay_on_the_device_until_they_are_asked_for(monkeypatch: pytest.
         losses.fitted(objective)
 
     assert [loss.loss for loss in losses.all()] == [2.0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gru4rec", "peterrec", "catn", "deepconn"])
+def test_every_learner_that_stops_early_notes_what_it_measured(name: str, fit: Fitter, tmp_path: Path) -> None:
+    """A loss of the epoch and a value that is no negated error."""
+    found = cases(name)[-1]
+    stream = found.stream(tmp_path / "stream")
+    task = found.tasks(stream)[-1]
+    method = found.method(stream)
+    for earlier in found.tasks(stream)[:-1]:
+        method.update(earlier, Fitter(CPU, seed_task(0, earlier.index, CPU), "32-true"))
+
+    method.update(task, fit)
+
+    noted = [loss for loss in fit.losses.all() if loss.held_out is not None]
+    assert noted
+    assert all(math.isfinite(loss.loss) and loss.held_out >= 0 for loss in noted)
