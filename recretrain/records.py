@@ -23,6 +23,20 @@ OUTSIDE_DIGEST = (  # keys of the configuration that say where, how fast and how
 )
 
 
+LATER: Mapping[str, Any] = {  # keys that came later, and the value of each under which all is as it was before
+    "data.where": None,
+    "data.facts": {"user": None, "item": None},
+    "data.filters.nulls": "error",
+    "data.cut.empty": "error",
+    "data.cut.open": "keep",
+}
+
+
+def changes_nothing(key: str, value: Any) -> bool:
+    """Whether a key came later and has the value that stays out of the digests of runs and of prepared data."""
+    return key in LATER and bool(LATER[key] == value)
+
+
 @dataclass(frozen=True)
 class Row:
     """One figure of a task: the mean of a metric over the questions of a group."""

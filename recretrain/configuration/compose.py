@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recretrain.errors import ConfigError, Mistake, Unfit
-from recretrain.records import OUTSIDE_DIGEST
+from recretrain.records import LATER, OUTSIDE_DIGEST, changes_nothing
 
 if TYPE_CHECKING:  # imported in the functions: `recretrain --help` must not wait for them
     from omegaconf import DictConfig
@@ -154,12 +154,16 @@ def explained() -> Iterator[None]:
 
 
 def digest(config: DictConfig, *, with_seed: bool = True) -> str:
-    """Ten hex digits, equal for two configurations if and only if they differ in nothing but OUTSIDE_DIGEST."""
+    """Ten hex digits, equal for two configurations if and only if they differ in nothing but OUTSIDE_DIGEST.
+
+    A key that came later (LATER) counts once it is changed, so that runs from before it keep their digests.
+    """
     from omegaconf import OmegaConf
 
     with explained():
         values = OmegaConf.to_container(config, resolve=True)
-    for key in (*OUTSIDE_DIGEST, *(() if with_seed else ("seed",))):
+    as_before = [key for key in LATER if changes_nothing(key, _at(values, key.split(".")))]
+    for key in (*OUTSIDE_DIGEST, *as_before, *(() if with_seed else ("seed",))):
         _drop(values, key.split("."))
     canonical = json.dumps(_whole(values), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:10]
@@ -184,6 +188,13 @@ def run_folder(config: DictConfig, choices: Mapping[str, str]) -> Path:
 def data_name(config: DictConfig, choices: Mapping[str, str]) -> str:
     """The name of the data in folders and tables: that of the choice, but one's own table goes by its own."""
     return str(config.data.name) if choices["data"] == "table" else choices["data"]
+
+
+def _at(values: Any, path: Sequence[str]) -> Any:
+    """The value of a key; None where there is none."""
+    for part in path:
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
 
 
 def _drop(values: Any, path: Sequence[str]) -> None:

@@ -69,17 +69,36 @@ def by_user(rows: Interactions) -> Interactions:
     return rows.rows(torch.argsort(rows.user, stable=True))
 
 
-def prefixes_of(rows: Interactions) -> Prefixes:
-    """Every prefix of every user's (or session's) items; a sequence of one item is one entry with an empty input.
+def by_sequence(rows: Interactions) -> Interactions:
+    """Sequence after sequence: those of a user's session where the rows have sessions, else all of a user's."""
+    return rows.rows(order_of_sequences(rows))
 
-    The positions of the result are those of `by_user(rows)`.
+
+def order_of_sequences(rows: Interactions) -> Tensor:
+    """The positions of the rows, sequence after sequence.  # [N]"""
+    return torch.argsort(_sequence(rows), stable=True)
+
+
+def prefixes_of(rows: Interactions) -> Prefixes:
+    """Every prefix of every sequence of items; a sequence of one item is one entry with an empty input.
+
+    The positions of the result are those of `by_sequence(rows)`.
     """
-    ordered = by_user(rows)
-    _, length = torch.unique_consecutive(ordered.user, return_counts=True)
+    ordered = by_sequence(rows)
+    _, length = torch.unique_consecutive(_sequence(ordered), return_counts=True)
     start = torch.repeat_interleave(length.cumsum(0) - length, length)
     position = torch.arange(len(start), device=start.device)
     kept = (position > start) | torch.repeat_interleave(length == 1, length)
     return Prefixes(ordered.item, start[kept], position[kept], ordered.user[kept])
+
+
+def _sequence(rows: Interactions) -> Tensor:
+    """A number of each row's sequence; a session is of one user, though two may call theirs the same.  # [N]"""
+    session = rows.other.get("session")
+    if session is None:
+        return rows.user
+    number: Tensor = torch.unique(torch.stack([rows.user, session.to(rows.user)], 1), dim=0, return_inverse=True)[1]
+    return number
 
 
 def joined(parts: Sequence[Prefixes]) -> Prefixes:

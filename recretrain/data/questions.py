@@ -19,7 +19,7 @@ from torch import Tensor
 from recretrain.data.candidates import History, stored_candidates
 from recretrain.data.interactions import PAD, Interactions, Ragged, concatenate
 from recretrain.data.kinds import Histories, Rankings, Ratings, Support, SupportedRatings
-from recretrain.data.prefixes import Prefixes, by_user, prefixes_of
+from recretrain.data.prefixes import Prefixes, by_sequence, by_user, prefixes_of
 from recretrain.data.repeats import again, had_before
 from recretrain.data.stream import Stream
 from recretrain.errors import ConfigError, DataError
@@ -152,7 +152,7 @@ class SessionPrefixes(GivesHistories):
 
     def __call__(self, stream: Stream, period: int, part: str | None = None) -> Histories:
         rows = stream.interactions(period, part)
-        rows = by_user(rows.rows(stream.item_first[rows.item] < period))
+        rows = by_sequence(rows.rows(stream.item_first[rows.item] < period))
         prefixes = prefixes_of(rows).with_input()
         known = stream.known_items(period)
         return Histories(

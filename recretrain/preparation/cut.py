@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from recretrain.errors import DataError
@@ -47,7 +47,10 @@ class Timeline(Protocol):
 
 
 class Cut(ABC):
-    drops_later: ClassVar[bool] = False  # whether rows after the last slice are left out of the stream, not an error
+    @property
+    def drops_later(self) -> bool:
+        """Whether rows after the last slice are left out of the stream; else they are an error."""
+        return False
 
     @abstractmethod
     def slices(self, timeline: Timeline) -> list[Slice]:
@@ -82,12 +85,40 @@ class ByCount(Cut):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ByRows(Cut):
+    """So many rows a period; those after the last full period are left out, so that more rows change no period."""
+
+    rows: AtLeast1
+
+    @property
+    def drops_later(self) -> bool:
+        return True
+
+    def slices(self, timeline: Timeline) -> list[Slice]:
+        periods = timeline.rows // self.rows
+        if not periods:
+            raise DataError(
+                f"only {timeline.rows} interactions, fewer than the {self.rows} of a period; lower data.cut.rows or "
+                "loosen data.filters"
+            )
+        return [Slice(str(p), p * self.rows, (p + 1) * self.rows) for p in range(periods)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ByCalendar(Cut):
     """Months, weeks (from Monday) or slots of a day, on the clock of a time zone."""
 
     every: Literal["month", "week", "day"]
     hours: Annotated[Sequence[Hour], NotEmpty()]  # local hours at which the slots of a day begin
     time_zone: TimeZone
+    empty: Literal["error", "merge"] = (
+        "error"  # a slot without rows; merge: it is one period with the next that has some
+    )
+    open: Literal["keep", "drop"] = "keep"  # the last slot, which may not be over
+
+    @property
+    def drops_later(self) -> bool:
+        return self.open == "drop"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hours", tuple(self.hours))
@@ -102,12 +133,22 @@ class ByCalendar(Cut):
         slots = self._slots(timeline.first, timeline.last)
         borders = [0, *(timeline.rows_before(start) for _, start in slots[1:]), timeline.rows]
         slices = [Slice(name, a, b) for (name, _), (a, b) in zip(slots, pairwise(borders), strict=True)]
+        if self.open == "drop":
+            slices = slices[:-1]
+        if self.empty == "merge":
+            slices = _merged(slices)
         for index, cut in enumerate(slices):
             if cut.start == cut.stop:
                 raise DataError(
                     f"period {index} ({cut.name}) has no interactions; cut more coarsely (data.cut.every, now "
-                    f"{self.every}; data.cut.hours, now {list(self.hours)}) or by count (cut@data.cut=forty)"
+                    f"{self.every}; data.cut.hours, now {list(self.hours)}), by count (cut@data.cut=forty), or join it "
+                    "with the next one (data.cut.empty=merge)"
                 )
+        if not slices:
+            raise DataError(
+                f"all interactions are in {slots[-1][0]}, which data.cut.open=drop leaves out; set data.cut.open=keep "
+                f"or cut more finely (data.cut.every, now {self.every})"
+            )
         return slices
 
     def _slots(self, first: float, last: float) -> list[tuple[str, float]]:
@@ -146,6 +187,18 @@ class ByCalendar(Cut):
         return f"{start:%Y-%m-%d %Hh}"
 
 
+def _merged(slices: Sequence[Slice]) -> list[Slice]:
+    """Each slice with the empty ones before it; empty ones after the last rows are left out."""
+    found: list[Slice] = []
+    first: Slice | None = None  # of the empty ones
+    for cut in slices:
+        first = first or cut
+        if cut.start < cut.stop:
+            found.append(cut if first is cut else replace(cut, name=f"{first.name} to {cut.name}"))
+            first = None
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class FromEnd(Cut):
     """Periods of so many days up to the last row; period 0 is everything before (ader.md, b3).
@@ -171,7 +224,9 @@ class FromStart(Cut):
     periods: AtLeast1
     days: AtLeast1  # of every period
 
-    drops_later: ClassVar[bool] = True
+    @property
+    def drops_later(self) -> bool:
+        return True
 
     def slices(self, timeline: Timeline) -> list[Slice]:
         ends = [timeline.first_end + (index + 1) * self.days * DAY for index in range(self.periods)]

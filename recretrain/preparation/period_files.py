@@ -16,12 +16,13 @@ import numpy as np
 import pyarrow.compute as pc
 
 from recretrain.errors import DataError
+from recretrain.preparation import checks
+from recretrain.preparation.checks import PARTS
 from recretrain.preparation.cut import Cut, Slice, slices_of
 from recretrain.preparation.places import aside_of
 from recretrain.preparation.sources.base import Deletion, Source
 from recretrain.preparation.sql import Connection, quoted
 
-PARTS = ("train", "valid", "test", "context")  # of a period; a period file holds the place in this list
 TEXTS = 100_000  # whose words are in memory at a time
 CONTEXT = PARTS.index("context")  # rows that are given as history, neither learned nor asked
 
@@ -60,6 +61,7 @@ def _load(connection: Connection, source: Source, files: Sequence[Path]) -> None
         raise
     except duckdb.Error as error:
         raise DataError(source.explain(files, error)) from error
+    source.check_read(connection, files)
     # ids of different spaces never meet: the key of an item is then (space, raw id), and NULL where the id is
     key = "* REPLACE (CASE WHEN item IS NOT NULL THEN {'space': space, 'id': item} END AS item)"
     columns = key if "space" in connection.table("raw").columns else "*"
@@ -74,17 +76,22 @@ def _filter(connection: Connection, source: Source, files: Sequence[Path]) -> li
     log.info("%s: read %d rows, %d users, %d items", source.name, *list(counts[0].values())[1:])
     for deletion in source.before_check(files):
         counts.append(_delete(connection, source, deletion, counts[-1]))
-    _check_complete(connection, source, files)
+    if source.drops_nulls:
+        missing = " OR ".join(f'"{column}" IS NULL' for column in checks.columns_of(connection))
+        counts.append(_delete(connection, source, Deletion("nulls=drop", missing), counts[-1]))
+    checks.check_complete(connection, source, files)
+    checks.check_times(connection, source, files)
+    checks.warn_of_spellings(connection, source)
     for deletion in source.after_check(files):
         counts.append(_delete(connection, source, deletion, counts[-1]))
     for deletion in source.after_filters(connection):
         counts.append(_delete(connection, source, deletion, counts[-1]))
-    _check_parts(connection, source, files)
+    checks.check_parts(connection, source, files)
     if not counts[-1]["rows"]:
         steps = ", ".join(f"{c['step']} left {c['rows']}" for c in counts)
         raise DataError(f"{source.name}: no interactions left ({steps}); loosen data.filters")
     if source.repeats_are_errors:
-        _check_repeats(connection, source, files)
+        checks.check_repeats(connection, source, files)
     return counts
 
 
@@ -113,37 +120,6 @@ def _logged(source: Source, count: Count, before: Count) -> Count:
     lost = [int(before[key]) - int(count[key]) for key in ("rows", "users", "items")]
     log.info("%s: %s dropped %d rows, %d users, %d items", source.name, count["step"], *lost)
     return count
-
-
-def _check_complete(connection: Connection, source: Source, files: Sequence[Path]) -> None:
-    columns = [c for c in connection.table("interactions").columns if c != "row"]
-    for column in columns:
-        query = f'SELECT count(*), min(row) FROM interactions WHERE "{column}" IS NULL'
-        missing, first = connection.sql(query).fetchall()[0]
-        if missing:
-            raise DataError(
-                f"{source.place_of(files, first)}: {column} is missing or of the wrong type "
-                f"(so in {missing} rows); {source.cure(column)}"
-            )
-
-
-def _check_parts(connection: Connection, source: Source, files: Sequence[Path]) -> None:
-    if "part" not in connection.table("interactions").columns:
-        return
-    query = f"SELECT part, row FROM interactions WHERE part NOT IN {PARTS} ORDER BY row LIMIT 1"
-    for part, row in connection.sql(query).fetchall():
-        raise DataError(f"{source.place_of(files, row)}: part is {part!r}; it may be {', '.join(PARTS)}")
-
-
-def _check_repeats(connection: Connection, source: Source, files: Sequence[Path]) -> None:
-    query = """SELECT "user", item, min(row), max(row), count(*) OVER () FROM interactions
-               GROUP BY "user", item HAVING count(*) > 1 ORDER BY max(row) LIMIT 1"""
-    for user, item, first, again, pairs in connection.sql(query).fetchall():
-        name = item["id"] if isinstance(item, dict) else item
-        raise DataError(
-            f"{source.place_of(files, again)}: user {user} and item {name} again, as in "
-            f"{source.place_of(files, first)} (so for {pairs} pairs); set data.filters.repeats=first or keep"
-        )
 
 
 def _order(connection: Connection, by_period: bool) -> None:

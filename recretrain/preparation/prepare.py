@@ -12,9 +12,10 @@ from typing import Any
 import duckdb
 
 from recretrain.errors import DataError
+from recretrain.preparation.checks import PARTS
 from recretrain.preparation.contents import content_of
 from recretrain.preparation.cut import Cut
-from recretrain.preparation.period_files import PARTS, build
+from recretrain.preparation.period_files import build
 from recretrain.preparation.places import aside_of, only_one
 from recretrain.preparation.sources.base import Source, flat, plain
 from recretrain.preparation.sql import quoted
@@ -131,7 +132,7 @@ def find_raw(source: Source, data_root: Path, cache: Path) -> Raw:
         raise DataError(source.missing(data_root))
     files = [] if source.source == "synthetic" else source.find(data_root)
     if files:
-        return Raw("raw", source, data_root, [[f.name, content_of(f, cache / ".contents")] for f in files])
+        return Raw("raw", source, data_root, [[source.known_as(f), content_of(f, cache / ".contents")] for f in files])
     generator = source.needed_generator
     identity = [type(generator).__name__, generator.version, flat({"generator": generator})]
     folder = cache / "synthetic" / f"{source.name}-{digest_of(identity)}"
@@ -152,7 +153,7 @@ def _listed(file: Path, data_root: Path) -> dict[str, str]:
         source = load_source(file, path="")
         return {"name": file.stem, "about": source.about.summary, "state": "yours", "path": "data.path=..."}
     source = load_source(file)
-    where = str(data_root / source.path)
+    where = str(source.place(data_root))
     return {"name": file.stem, "about": source.about.summary, "state": _state(source, data_root), "path": where}
 
 

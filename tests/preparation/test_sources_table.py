@@ -147,7 +147,7 @@ def test_a_file_that_is_not_parquet_is_named(tmp_path: Path):
     [
         ("data.filters.repeats=last", "data.filters.repeats='last' must be one of keep, first, error"),
         ("data.source=fake", "data.source='fake' must be one of auto, raw, synthetic"),
-        ("data.columns.time_unit=minutes", "data.columns.time_unit='minutes' must be one of s, ms, us, iso"),
+        ("data.columns.time_unit=minutes", "data.columns.time_unit='minutes' must be one of s, ms, us, ns, iso, auto"),
         ("data.columns.timestamp=null", "data.columns.timestamp=null must be text, not empty"),
         ("data.filters.k_core=-1", "data.filters.k_core=-1 must be a whole number, at least 0"),
         ("data.name=../x", "data.name='../x' must be text, 1 to 80 letters, digits, dots"),

@@ -19,7 +19,7 @@ from recretrain.backbones.tables import TensorFlowAdam
 from recretrain.data.batches import permutation
 from recretrain.data.interactions import concatenate
 from recretrain.data.kinds import Histories
-from recretrain.data.prefixes import Prefixes, prefixes_of
+from recretrain.data.prefixes import Prefixes, order_of_sequences, prefixes_of
 from recretrain.evaluation.metrics import recall
 from recretrain.evaluation.rankings import half_ranks
 from recretrain.methods.base import Fit
@@ -148,7 +148,7 @@ class NextItemLearner(Learner[SequenceBackbone]):
             return prefixes, torch.ones(len(prefixes), dtype=torch.bool)
         rows = concatenate([*(period.train for period in lesson.past), today])
         prefixes = prefixes_of(rows)
-        row = torch.argsort(rows.user, stable=True)[prefixes.stop]
+        row = order_of_sequences(rows)[prefixes.stop]
         new = row >= len(rows) - len(today)
         if lesson.whole:
             return prefixes, new | lesson.cold

@@ -12,8 +12,9 @@ import duckdb
 
 from recretrain.errors import DataError
 from recretrain.preparation.cut import Cut
+from recretrain.preparation.sources import lines, own_paths
 from recretrain.preparation.sql import Connection, Relation
-from recretrain.records import OUTSIDE_DIGEST
+from recretrain.records import OUTSIDE_DIGEST, changes_nothing
 from recretrain.values import Name
 
 BY_CONTENT = {"name", "path", "source", "generator"}  # what comes of them is known by what is in the files
@@ -52,12 +53,14 @@ class Source(ABC):
 
     name: Name
     about: About
-    path: str  # relative to the data root, or absolute
+    path: str  # relative to the data root, or absolute; of one's own tables also to the working folder
     source: Literal["auto", "raw", "synthetic"]
     cut: Cut | None  # into periods; null where the rows bring their own
     generator: Generator | None  # of files in this layout; null where there is none
 
     layout: ClassVar[str]  # the file names it expects, for people
+    own: ClassVar[bool] = False  # whether the files are the user's own tables, which may stand in the working folder
+    time_key: ClassVar[str | None] = None  # of the configuration, by which the user says the unit of times
 
     @abstractmethod
     def files_in(self, place: Path) -> list[Path]:
@@ -67,7 +70,7 @@ class Source(ABC):
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
         """Every raw row in file order: user, item, and where they exist time (unix seconds), rating, session, period.
 
-        Also where they exist: part (one of recretrain.preparation.period_files.PARTS), space (the name of the item's
+        Also where they exist: part (one of recretrain.preparation.checks.PARTS), space (the name of the item's
         vocabulary; ids of different spaces are different items), tokens (numbers of the words of the row's text), and
         any column that the source itself needs. A value that is missing or of the wrong type is NULL; `prepare` finds
         it, and `place_of` says where it stands.
@@ -79,10 +82,35 @@ class Source(ABC):
 
     def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
         """The message for the user when DuckDB cannot read the files; may raise a DataError that knows better."""
+        if "unicode" in str(error).lower() or "utf-8" in str(error).lower():
+            for file in files:
+                lines.check_utf8(file)
         return f"{', '.join(str(f) for f in files[:3])}: {error}"
 
+    def place(self, root: Path) -> Path:
+        """Where the raw files are looked for."""
+        return own_paths.place_of(root, self.path) if self.own else root / Path(self.path).expanduser()
+
     def find(self, root: Path) -> list[Path]:
-        return self.files_in(root / self.path)
+        return self.files_in(self.place(root))
+
+    def known_as(self, file: Path) -> str:
+        """The name of a raw file in the digest: what it tells beside the file's contents."""
+        return file.name
+
+    def check_read(self, connection: Connection, files: Sequence[Path]) -> None:
+        """Raise a DataError for what was left out while the rows were read, if that was more than blank lines."""
+        return
+
+    @property
+    def time_unit(self) -> str:
+        """The unit of the raw times, as `sources.times` names it."""
+        return "s"
+
+    @property
+    def drops_nulls(self) -> bool:
+        """Whether rows with missing values are dropped, and no error."""
+        return False
 
     def before_check(self, files: Sequence[Path]) -> list[Deletion]:
         """Deletions made before rows with missing values are an error."""
@@ -179,24 +207,28 @@ class Source(ABC):
 
     def missing(self, root: Path) -> str:
         """The message when `find` finds nothing."""
-        lines = [
-            f"{self.name}: {self.layout} not found at {root / self.path}",
+        text = [
+            f"{self.name}: {self.layout} not found at {self.place(root)}",
             f"  get it:  {self.about.origin}",
             f"  terms:   {self.about.terms}",
-            f"  put it:  at {root / self.path}, or set data.path (or paths.data, env RECRETRAIN_DATA)",
+            f"  put it:  at {self.place(root)}, or set data.path (or paths.data, env RECRETRAIN_DATA)",
         ]
         if self.generator is not None:
-            lines.append("  without: data.source=synthetic runs on generated data")
-        return "\n".join(lines)
+            text.append("  without: data.source=synthetic runs on generated data")
+        return "\n".join(text)
 
 
-def flat(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options for JSON, those of a group (a dataclass) beside the others, so that no grouping changes a digest."""
+def flat(options: Mapping[str, Any], under: str = "data") -> dict[str, Any]:
+    """Options for JSON, those of a group (a dataclass) beside the others, so that no grouping changes a digest.
+
+    An option that came later (records.LATER) is left out until it is changed; `under` is the key of the group.
+    """
     found: dict[str, Any] = {}
     for name, value in options.items():
+        key = f"{under}.{name}"
         if is_dataclass(value) and not isinstance(value, type):
-            found |= flat(typed(value))
-        else:
+            found |= flat(typed(value), key)
+        elif not changes_nothing(key, plain(value)):
             found[name] = plain(value)
     return found
 

@@ -12,10 +12,10 @@ import duckdb
 import pyarrow as pa
 
 from recretrain.errors import DataError
+from recretrain.preparation.sources import reading
 from recretrain.preparation.sources.base import Deletion
 from recretrain.preparation.sources.facts import split_lines
 from recretrain.preparation.sources.reviews import ReviewedDomains, TwoReviewedDomains
-from recretrain.preparation.sources.table import check_fields, place_in, scan
 from recretrain.preparation.sql import Connection
 
 QUOTES = "critics.csv"
@@ -53,7 +53,7 @@ class RTCritics(TwoReviewedDomains):
         if not any(self.domains.genre in of_film for of_film in genres.values()):
             known = ", ".join(sorted({genre for of_film in genres.values() for genre in of_film}))
             raise DataError(f"data.domains.genre={self.domains.genre}: no film is of it; {files[1].name} has {known}")
-        scan(connection, files[:1]).project(
+        reading.scan(connection, files[:1]).project(
             """nullif(trim(critic), '') AS "user", nullif(rtid, '') AS item,
                CASE fresh WHEN 'fresh' THEN 1.0 WHEN 'rotten' THEN 0.0 END AS rating,
                coalesce(epoch(TRY_CAST(review_date AS TIMESTAMP)), 0) AS time, title AS film, quote AS text"""
@@ -84,10 +84,13 @@ class RTCritics(TwoReviewedDomains):
         ]
 
     def place_of(self, files: Sequence[Path], row: int) -> str:
-        return place_in(files[0], row)
+        return reading.place_of(files[:1], row)
+
+    def check_read(self, connection: Connection, files: Sequence[Path]) -> None:
+        reading.check_read(connection, files[:1])
 
     def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
-        check_fields(files[:1])
+        reading.check_fields(files[:1])
         return super().explain(files, error)
 
 

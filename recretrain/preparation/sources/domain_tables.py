@@ -10,10 +10,11 @@ from typing import Annotated, Any, ClassVar
 import duckdb
 
 from recretrain.errors import DataError
+from recretrain.preparation.sources import own_paths, reading
 from recretrain.preparation.sources.base import Deletion
 from recretrain.preparation.sources.reviews import ReviewedDomains, TwoReviewedDomains
-from recretrain.preparation.sources.table import SUFFIXES, TimeUnit, check_fields, place_in, scan, seconds
-from recretrain.preparation.sql import Connection, name_of, quoted
+from recretrain.preparation.sources.times import TimeUnit, finite, seconds
+from recretrain.preparation.sql import Connection, Relation, name_of, quoted
 from recretrain.values import NotEmpty
 
 Given = Annotated[str, NotEmpty()]
@@ -54,51 +55,50 @@ class OwnDomains(ReviewedDomains):
 
 @dataclass(frozen=True, kw_only=True)
 class DomainTables(TwoReviewedDomains):
-    """A parquet or CSV file."""
+    """A table of ratings."""
 
     domains: OwnDomains
 
-    layout: ClassVar[str] = "a parquet or CSV file"
+    layout: ClassVar[str] = "a table: parquet, CSV or JSON lines, a file, a folder or a pattern,"
+    own: ClassVar[bool] = True
+    time_key: ClassVar[str] = "data.domains.columns.time_unit"
 
     needs_time: ClassVar[str] = "name their column in data.domains.columns.timestamp"
 
     def files_in(self, place: Path) -> list[Path]:
-        return [place] if place.is_file() and place.name.endswith(SUFFIXES) else []
+        return own_paths.files_at(place)
+
+    @property
+    def time_unit(self) -> str:
+        return self.domains.columns.time_unit
 
     def options(self, files: Sequence[Path]) -> dict[str, Any]:
         flat = super().options(files)
         return flat | {"columns": {role: flat.pop(role) for role in ROLES}}
 
     def reviews(self, connection: Connection, files: Sequence[Path]) -> None:
-        table = scan(connection, files)
         named = self.domains.columns.named()
-        absent = [
-            f"{name!r} (data.domains.columns.{role})" for role, name in named.items() if name not in table.columns
-        ]
-        if absent:
-            raise DataError(
-                f"{files[0]}: no column {' nor '.join(absent)}; it has {', '.join(table.columns)}; map them in "
-                "data.domains.columns"
-            )
-        table.project(", ".join(self._expression(role, name_of(name)) for role, name in named.items())).create(
-            "reviews"
-        )
+        table = reading.scan(connection, files, named.values())
+        reading.require(files, table, named, "data.domains.columns")
+        columns = [self._expression(table, role, name) for role, name in named.items()]
+        table.project(", ".join(columns)).create("reviews")
+        reading.check_read(connection, files)
 
     def before_check(self, files: Sequence[Path]) -> list[Deletion]:
         names = ", ".join(map(quoted, self.domains.names))
         return [Deletion("other domains", f"space NOT IN ({names})"), *super().before_check(files)]
 
     def place_of(self, files: Sequence[Path], row: int) -> str:
-        return place_in(files[0], row)
+        return reading.place_of(files, row)
 
     def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
-        check_fields(files)
+        reading.check_fields(files)
         return super().explain(files, error)
 
-    def _expression(self, role: str, column: str) -> str:
+    def _expression(self, table: Relation, role: str, name: str) -> str:
+        column = name_of(name)
         if role == "timestamp":
-            return f"{seconds(column, self.domains.columns.time_unit)} AS time"
+            return f"{seconds(table, name, self.domains.columns.time_unit)} AS time"
         if role == "rating":
-            number = f"TRY_CAST({column} AS FLOAT)"
-            return f"CASE WHEN isfinite({number}) THEN {number} END AS rating"
+            return f"{finite(f'TRY_CAST({column} AS FLOAT)')} AS rating"
         return f'{column}::VARCHAR AS "{"space" if role == "domain" else role}"'

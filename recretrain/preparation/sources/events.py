@@ -27,6 +27,7 @@ class Filters:
     min_item_interactions: AtLeast0  # one pass, after the users; 0: off
     k_core: AtLeast0  # users and items both, until no row is removed; 0: off
     repeats: Literal["keep", "first", "error"]  # a (user, item) pair again
+    nulls: Literal["error", "drop"] = "error"  # a row with a missing value
 
     def before_check(self) -> list[Deletion]:
         """Deletions made before rows with missing values are an error."""
@@ -50,6 +51,10 @@ class EventSource(Source):
     """A log of single events."""
 
     filters: Filters
+
+    @property
+    def drops_nulls(self) -> bool:
+        return self.filters.nulls == "drop"
 
     @property
     def repeats_are_errors(self) -> bool:

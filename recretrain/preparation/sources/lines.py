@@ -2,37 +2,63 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+import pyarrow as pa
+
 from recretrain.errors import DataError
 
 SHOWN = 120  # characters of a faulty line in a message
+BOM = "\ufeff"  # which some programs write before the first line
+BROKEN = (EOFError, OSError, zlib.error, pa.ArrowException)  # of a packed file that is damaged
+
+
+def open_bytes(file: Path) -> IO[bytes]:
+    """Open a file, plain, .gz or .zst."""
+    if file.suffix == ".gz":
+        return io.BufferedReader(gzip.open(file, "rb"))
+    if file.suffix == ".zst":
+        return io.BufferedReader(pa.input_stream(str(file), compression="zstd"))
+    return file.open("rb")
 
 
 def open_text(file: Path) -> IO[str]:
-    """Open text of any bytes, plain or .gz: a faulty line must be shown, whatever it holds."""
-    if file.suffix == ".gz":
-        return gzip.open(file, "rt", encoding="utf-8", errors="replace", newline="\n")
-    return file.open(encoding="utf-8", errors="replace", newline="\n")
+    """Open text of any bytes: a faulty line must be shown, whatever it holds."""
+    return io.TextIOWrapper(open_bytes(file), encoding="utf-8", errors="replace", newline="\n")
 
 
 def numbered_lines(file: Path) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank, with their numbers from 1 on; a DataError where a gzip ends too early."""
+    """Lines that are not blank, with their numbers from 1 on; a DataError where a packed file ends too early."""
     last = 0
     with open_text(file) as text:
         try:
             for last, line in enumerate(text, start=1):
+                line = line.removeprefix(BOM) if last == 1 else line
                 if line.strip():
                     yield last, line.rstrip("\n")
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(
-                f"{file}: the gzip is cut short or damaged after line {last} ({error}); get the file again"
-            ) from error
+        except BROKEN as error:
+            raise _broken(file, last, error) from error
+
+
+def records(file: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """The fields of every record that is not blank, with the number of its last line; quoted fields may hold breaks."""
+    with open_text(file) as text:
+        rows = csv.reader(text, delimiter=separator)
+        try:
+            for row in rows:
+                if any(field.strip() for field in row) or len(row) > 1:
+                    yield rows.line_num, [row[0].removeprefix(BOM), *row[1:]] if rows.line_num == 1 else row
+        except BROKEN as error:
+            raise _broken(file, rows.line_num, error) from error
+        except csv.Error as error:
+            raise DataError(f"{file}, line {rows.line_num}: {error}; mend or remove the line") from error
 
 
 def place_of(files: Sequence[Path], row: int, *, header: int = 0) -> str:
@@ -51,12 +77,46 @@ def place_of(files: Sequence[Path], row: int, *, header: int = 0) -> str:
 def check_json(files: Sequence[Path]) -> None:
     """Raise a DataError for the first line that is not a JSON object, or for a damaged gzip."""
     for file in files:
+        check_utf8(file)
         for number, line in numbered_lines(file):
             problem = _problem(line)
             if problem:
                 raise DataError(
                     f"{file}, line {number}: {problem} ({line[:SHOWN]}); mend or remove the line, or get the file again"
                 )
+
+
+def check_utf8(file: Path) -> None:
+    """Raise a DataError for the first line that is not UTF-8."""
+    number = 0
+    with open_bytes(file) as opened:
+        try:
+            for line in opened:
+                number += 1
+                line.decode("utf-8")
+        except BROKEN as error:
+            raise _broken(file, number, error) from error
+        except UnicodeDecodeError as error:
+            shown = line.decode("latin-1").rstrip()[:SHOWN]
+            raise DataError(
+                f"{file}, line {number} ({shown}): not UTF-8 text; convert the file, for example by "
+                f"`iconv -f latin1 -t utf-8 {file.name} > utf8-{file.name}`"
+            ) from error
+
+
+def starts_with_bom(file: Path) -> bool:
+    with open_bytes(file) as opened:
+        try:
+            return opened.read(3) == BOM.encode()
+        except BROKEN:
+            return False
+
+
+def _broken(file: Path, line: int, error: Exception) -> DataError:
+    return DataError(
+        f"{file}: the {'gzip' if file.suffix == '.gz' else 'file'} is cut short or damaged after line {line} "
+        f"({error}); get the file again"
+    )
 
 
 def _problem(line: str) -> str | None:

@@ -1,31 +1,22 @@
-"""One's own parquet or CSV: a row an event, columns under any name."""
+"""One's own parquet, CSV or JSON lines: a row an event, columns under any name."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal
 
 import duckdb
 
 from recretrain.errors import DataError
-from recretrain.preparation.sources import lines
+from recretrain.preparation.sources import own_paths, reading
+from recretrain.preparation.sources.base import Deletion
 from recretrain.preparation.sources.events import EventSource
-from recretrain.preparation.sql import Connection, Relation, name_of, quoted
+from recretrain.preparation.sources.own_facts import write_own_facts
+from recretrain.preparation.sources.times import TimeUnit, finite, seconds
+from recretrain.preparation.sql import Connection, Relation, name_of
 from recretrain.values import NotEmpty
-
-TimeUnit: TypeAlias = Literal["s", "ms", "us", "iso"]
-SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
-SEPARATORS = ",\t;|"
-SECONDS = {
-    "s": "TRY_CAST({} AS DOUBLE)",
-    "ms": "TRY_CAST({} AS DOUBLE) / 1e3",
-    "us": "TRY_CAST({} AS DOUBLE) / 1e6",
-    "iso": "epoch(TRY_CAST({} AS TIMESTAMPTZ))",  # UTC where the text has no offset
-}
-
 
 Given = Annotated[str, NotEmpty()]
 
@@ -48,6 +39,7 @@ class Columns:
 
 
 ROLES = ("user", "item", "timestamp", "rating", "session")
+IDS = ("user", "item", "session")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,40 +47,63 @@ class Table(EventSource):
     """Events of any kind."""
 
     columns: Columns
+    where: Given | None = None  # a condition of SQL over the columns of the file
+    facts: Mapping[Literal["user", "item"], str | None] = field(default_factory=dict)  # paths of tables, as `path`
 
-    layout: ClassVar[str] = "a parquet or CSV file (or a folder of them)"
+    layout: ClassVar[str] = "a table: parquet, CSV or JSON lines, a file, a folder or a pattern,"
+    own: ClassVar[bool] = True
+    time_key: ClassVar[str] = "data.columns.time_unit"
 
     def __post_init__(self) -> None:
         if self.filters.min_rating is not None and not self.columns.rating:
             raise DataError(f"data.filters.min_rating={self.filters.min_rating:g} needs data.columns.rating")
 
+    @property
+    def time_unit(self) -> str:
+        return self.columns.time_unit
+
     def options(self, files: Sequence[Path]) -> dict[str, Any]:
         flat = super().options(files)
-        return flat | {"columns": {role: flat.pop(role) for role in ROLES}}
+        facts = {"facts": list(self._fact_paths())} if flat.pop("facts", None) else {}  # the files count themselves
+        return flat | {"columns": {role: flat.pop(role) for role in ROLES}} | facts
+
+    def find(self, root: Path) -> list[Path]:
+        """The tables of events, then those of facts about users and about items."""
+        events = super().find(root)
+        if not events:
+            return []
+        facts = {kind: own_paths.place_of(root, path) for kind, path in self._fact_paths().items()}
+        for kind, file in facts.items():
+            if not file.is_file():
+                raise DataError(f"data.facts.{kind}: there is no file {file}, neither here nor below {root}")
+        return [*events, *facts.values()]
 
     def files_in(self, place: Path) -> list[Path]:
-        if place.is_file():
-            return [place]
-        return sorted(f for f in place.glob("*") if f.name.endswith(SUFFIXES))
+        return own_paths.files_at(place)
+
+    def known_as(self, file: Path) -> str:
+        return "/".join([*self._partitions(file), file.name])
 
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
-        table = scan(connection, files)
-        named = self.columns.named()
-        absent = [f"{name!r} (data.columns.{role})" for role, name in named.items() if name not in table.columns]
-        if absent:
-            raise DataError(
-                f"{files[0]}: no column {' nor '.join(absent)}; it has {', '.join(table.columns)}; "
-                f"map them in data.columns"
-            )
-        return table.project(", ".join(self._expression(role, name_of(name)) for role, name in named.items()))
+        events, named = self._events(files), self.columns.named()
+        folders = {file: self._partitions(file) for file in events}
+        table = reading.scan(connection, events, named.values(), folders)
+        reading.require(events, table, named, "data.columns")
+        raw = {role: f'"raw {role}"' for role in named}
+        columns = [self._expression(table, role, raw[role]) for role in named]
+        if self.where:
+            columns.append(f"coalesce(({self.where}), false) AS wanted")
+        given = [f"{name_of(name)} AS {raw[role]}" for role, name in named.items()]
+        return self._project(table.project(", ".join([*given, *self._comparable(table)])), columns)
+
+    def check_read(self, connection: Connection, files: Sequence[Path]) -> None:
+        reading.check_read(connection, self._events(files))
+
+    def before_check(self, files: Sequence[Path]) -> list[Deletion]:
+        return ([Deletion("where", "NOT wanted")] if self.where else []) + super().before_check(files)
 
     def place_of(self, files: Sequence[Path], row: int) -> str:
-        for file in files:
-            rows = int(scan(duckdb.connect(), [file]).count("*").fetchall()[0][0])
-            if row < rows:
-                return place_in(file, row)
-            row -= rows
-        raise IndexError(row)
+        return reading.place_of(self._events(files), row)
 
     def cure(self, column: str) -> str:
         if column == "time":
@@ -96,77 +111,73 @@ class Table(EventSource):
         return "mend or remove it"
 
     def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
-        check_fields(files)
+        reading.check_fields(self._events(files))
+        if self.where and isinstance(error, duckdb.ConversionException):
+            return self._about_where(error)
         return super().explain(files, error)
 
-    def _expression(self, role: str, column: str) -> str:
+    def write_facts(self, connection: Connection, files: Sequence[Path], folder: Path) -> None:
+        kinds = self._fact_paths()
+        tables = dict(zip(kinds, files[len(files) - len(kinds) :], strict=True))
+        names = {"user": self.columns.user, "item": self.columns.item}
+        write_own_facts(connection, {kind: (file, names[kind]) for kind, file in tables.items()}, folder)
+
+    def _fact_paths(self) -> dict[str, str]:
+        """The kinds that have a table of facts, users first."""
+        return {kind: path for kind in ("user", "item") if (path := dict(self.facts).get(kind))}
+
+    def _events(self, files: Sequence[Path]) -> Sequence[Path]:
+        return files[: len(files) - len(self._fact_paths())]
+
+    def _partitions(self, file: Path) -> tuple[str, ...]:
+        return own_paths.partitions_of(file, self.path)
+
+    def _expression(self, table: Relation, role: str, column: str) -> str:
+        name = self.columns.named()[role]
         if role == "timestamp":
-            return f"{seconds(column, self.columns.time_unit)} AS time"
+            return f"{seconds(table, name, self.columns.time_unit, column)} AS time"
         if role == "rating":
-            return f"{_finite(f'TRY_CAST({column} AS FLOAT)')} AS rating"
-        return f'{column} AS "{role}"'
+            return f"{finite(f'TRY_CAST({column} AS FLOAT)')} AS rating"
+        fractional = str(table.types[table.columns.index(name)]) in ("FLOAT", "DOUBLE")
+        return f'{finite(column) if fractional else column} AS "{role}"'  # NaN is no id
+
+    def _comparable(self, table: Relation) -> list[str]:
+        """The columns for `where`: of text, those that hold numbers alone as numbers, but for ids."""
+        if not self.where:
+            return []
+        ids = {self.columns.named().get(role) for role in IDS}
+        kinds = dict(zip(table.columns, map(str, table.types), strict=True))
+        texts = [name for name, kind in kinds.items() if kind == "VARCHAR" and name not in ids]
+        numbers = _numbers(table, texts) if texts else {}
+        return [
+            f"TRY_CAST({name_of(name)} AS {numbers[name]}) AS {name_of(name)}" if name in numbers else name_of(name)
+            for name in table.columns
+        ]
+
+    def _project(self, table: Relation, columns: Sequence[str]) -> Relation:
+        try:
+            return table.project(", ".join(columns))
+        except duckdb.Error as error:
+            if not self.where:
+                raise
+            raise DataError(self._about_where(error)) from error
+
+    def _about_where(self, error: duckdb.Error) -> str:
+        problem = str(error).partition("\n")[0]
+        return f"data.where={self.where}: {problem}; give a condition of SQL over the columns of the file"
 
 
-def scan(connection: Connection, files: Sequence[Path]) -> Relation:
-    """All columns of these files, which are one table."""
-    if not all(_is_parquet(f) for f in files):
-        return _scan_text(connection, files)
-    return connection.sql(f"SELECT * FROM read_parquet([{', '.join(map(quoted, files))}])")
-
-
-def seconds(column: str, unit: TimeUnit) -> str:
-    """SQL for the unix seconds that a column holds; NULL where it is no time."""
-    return _finite(SECONDS[unit].format(column))
-
-
-def place_in(file: Path, row: int) -> str:
-    """Where a row of a file, counted from 0, stands."""
-    return f"{file}, row {row + 1}" if _is_parquet(file) else f"{file}, line {row + 2}"
-
-
-def check_fields(files: Sequence[Path]) -> None:
-    """Raise a DataError for the first line that cannot be read."""
-    for file in files:
-        if not _is_parquet(file):
-            _check_fields(file)
-
-
-def _finite(number: str) -> str:
-    return f"CASE WHEN isfinite({number}) THEN {number} END"
-
-
-def _is_parquet(file: Path) -> bool:
-    return file.name.endswith(".parquet")
-
-
-def _scan_text(connection: Connection, files: Sequence[Path]) -> Relation:
-    """Read every field as text: a type guessed from the first rows could refuse a later one."""
-    separator, names = _header(files[0])
-    for file in files[1:]:
-        if _header(file) != (separator, names):
-            raise DataError(f"{file}: its first line differs from that of {files[0]}; give all files the same columns")
-    types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in names)
-    return connection.sql(
-        f"""SELECT * FROM read_csv([{", ".join(map(quoted, files))}], delim = {quoted(separator)}, header = true,
-            auto_detect = false, quote = '"', escape = '"', columns = {{{types}}})"""
-    )
-
-
-def _header(file: Path) -> tuple[str, list[str]]:
-    """Separator and column names, by the first line."""
-    for _, line in lines.numbered_lines(file):
-        separator = max(SEPARATORS, key=line.count)
-        return separator, next(csv.reader([line.lstrip("\ufeff")], delimiter=separator))
-    raise DataError(f"{file}: the file is empty; it needs a first line with the names of its columns")
-
-
-def _check_fields(file: Path) -> None:
-    """Raise a DataError for a damaged gzip, or for the first line whose fields do not match the columns."""
-    separator, names = _header(file)
-    rows = csv.reader((line for _, line in lines.numbered_lines(file)), delimiter=separator)
-    for row in rows:
-        if len(row) != len(names):
-            raise DataError(
-                f"{file}, line {rows.line_num}: {len(row)} fields where the first line names {len(names)} "
-                f"({separator.join(row)[: lines.SHOWN]}); mend or remove the line"
-            )
+def _numbers(table: Relation, names: Sequence[str]) -> dict[str, str]:
+    """The types of those columns of text that hold nothing but numbers."""
+    counts = [
+        f"count({column}), count(TRY_CAST({column} AS DOUBLE)), "
+        f"count(CASE WHEN TRY_CAST({column} AS DOUBLE) = TRY_CAST({column} AS BIGINT) THEN 1 END)"
+        for column in map(name_of, names)
+    ]
+    found = table.aggregate(", ".join(counts)).fetchall()[0]
+    types = {}
+    for place, name in enumerate(names):
+        values, numbers, wholes = found[3 * place : 3 * place + 3]
+        if values and values == numbers:
+            types[name] = "BIGINT" if wholes == values else "DOUBLE"
+    return types

@@ -10,9 +10,11 @@ from typing import Annotated, ClassVar
 import duckdb
 
 from recretrain.errors import DataError
+from recretrain.preparation.sources import reading
 from recretrain.preparation.sources.base import Source
-from recretrain.preparation.sources.table import SUFFIXES, TimeUnit, check_fields, place_in, scan, seconds
+from recretrain.preparation.sources.own_paths import SUFFIXES
 from recretrain.preparation.sources.tasks import LAST_IS_VALID, SOURCE, Split, check_names, with_tasks
+from recretrain.preparation.sources.times import TimeUnit, seconds
 from recretrain.preparation.sql import Connection, Relation, name_of
 from recretrain.values import NotEmpty
 
@@ -43,6 +45,7 @@ class TaskTables(Source):
     split: Split
 
     layout: ClassVar[str] = "source.parquet or source.csv, and a table named after each task, in a folder"
+    own: ClassVar[bool] = True
 
     def files_in(self, place: Path) -> list[Path]:
         found = {_stem(file): file for file in sorted(place.glob("*")) if _stem(file)}
@@ -57,10 +60,9 @@ class TaskTables(Source):
 
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
         source, *tasks = files
-        time = seconds(name_of(self.tables.timestamp), self.tables.time_unit) if self.tables.timestamp else "0"
-        self._read(connection, source, "item", time)
+        self._read(connection, source, "item", timed=bool(self.tables.timestamp))
         for file in tasks:
-            self._read(connection, file, "label", "0")
+            self._read(connection, file, "label", timed=False)
         histories = connection.sql(
             f"""SELECT "user", item, 0 AS period, {LAST_IS_VALID} AS part
                 FROM (SELECT *, row_number() OVER (ORDER BY time, row) AS nth FROM {_table(source)}) ORDER BY nth"""
@@ -78,27 +80,25 @@ class TaskTables(Source):
         return " or ".join(map(str, files))  # rows are checked before they are put in order
 
     def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
-        check_fields(files)
+        reading.check_fields(files)
         return super().explain(files, error)
 
-    def _read(self, connection: Connection, file: Path, role: str, time: str) -> None:
+    def _read(self, connection: Connection, file: Path, role: str, *, timed: bool) -> None:
         """Make the table of a file: row, user and item (the label, in a task) as text, and time."""
-        table = scan(connection, [file])
-        named = {key: getattr(self.tables, key) for key in ("user", role, *(["timestamp"] if time != "0" else []))}
-        for key, name in named.items():
-            if name not in table.columns:
-                raise DataError(
-                    f"{file}: no column {name!r} (data.tables.{key}); it has {', '.join(table.columns)}; map it in "
-                    "data.tables"
-                )
+        named = {key: getattr(self.tables, key) for key in ("user", role, *(["timestamp"] if timed else []))}
+        table = reading.scan(connection, [file], named.values())
+        reading.require([file], table, named, "data.tables")
+        time = seconds(table, named["timestamp"], self.tables.time_unit) if timed else "0"
         user, item = name_of(self.tables.user), name_of(named[role])
         columns = f'{user}::VARCHAR AS "user", {item}::VARCHAR AS item, {time} AS time'
         table.project(f"row_number() OVER () - 1 AS row, {columns}").create(_name(file))
+        reading.check_read(connection, [file])
         for column, key in (("user", "user"), ("item", role), ("time", "timestamp")):
             query = f"""SELECT min(row) FROM {_table(file)} WHERE "{column}" IS NULL"""
             (row,) = connection.sql(query).fetchall()[0]
             if row is not None:
-                raise DataError(f"{place_in(file, row)}: {key} is missing or of the wrong type; mend or remove the row")
+                place = reading.place_of([file], row)
+                raise DataError(f"{place}: {key} is missing or of the wrong type; mend or remove the row")
 
 
 def _stem(file: Path) -> str:
