@@ -53,7 +53,7 @@ def check_times(connection: Connection, source: Source, files: Sequence[Path]) -
 
 
 def _about_time(source: Source, number: float, moment: float, unit: str | None) -> str:
-    read = f"time {number:.15g} is of the year {times.year_of(moment)} when it is read in {source.time_unit}"
+    read = f"time {number:.0f} is of the year {times.year_of(moment)} when it is read in {source.time_unit}"
     if source.time_unit not in times.SCALES:
         read = f"a time is of the year {times.year_of(moment)}"
     if unit is None:

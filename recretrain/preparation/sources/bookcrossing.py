@@ -16,7 +16,12 @@ from recretrain.preparation.sources.states import STATES, FourStates, drawn, wit
 from recretrain.preparation.sql import Connection, Relation, quoted
 
 RATINGS, BOOKS, USERS = "BX-Book-Ratings.csv", "BX-Books.csv", "BX-Users.csv"
-LINE = r'^"?([^";]+)"?;"(.*)";"?(-?\d+)"?\s*$'  # user, ISBN, rating
+LINE = r'^"?([^";]+)"?;"?(.*?)"?;"?(-?\d+)"?\s*$'  # user, ISBN, rating, in quotes or without
+HEADERS = {
+    RATINGS: ("User-ID", "ISBN", "Book-Rating"),
+    BOOKS: ("ISBN", "Book-Title", "Book-Author", "Year-Of-Publication", "Publisher"),  # the first of them
+    USERS: ("User-ID", "Location", "Age"),
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class BookCrossing(Source):
 
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
         """Read each line as a whole, since an ISBN may hold separators and quotes."""
+        for file in files:
+            lines.check_header(file, HEADERS[file.name], ";")
         text = connection.sql(
             f"""SELECT line FROM read_csv({quoted(files[0])}, delim = '\x01', quote = '', escape = '', header = false,
                 skip = 1, auto_detect = false, encoding = 'latin-1', columns = {{'line': 'VARCHAR'}})

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from recretrain.errors import DataError
 from recretrain.preparation.sources import lines
 from recretrain.preparation.sources.base import Deletion
 from recretrain.preparation.sources.clicks import Clicks
@@ -29,7 +28,7 @@ class Diginetica(Clicks):
 
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
         if not self.brings_periods(files):
-            self._check_header(files[0])
+            lines.check_header(files[0], self.fields, self.separator)
         return super().rows(connection, files)
 
     def clicks(self, table: Relation) -> Relation:
@@ -44,12 +43,3 @@ class Diginetica(Clicks):
     def before_check(self, files: Sequence[Path]) -> list[Deletion]:
         own = [] if self.brings_periods(files) else [Deletion("no eventdate", "undated")]
         return super().before_check(files) + own
-
-    def _check_header(self, file: Path) -> None:
-        """Raise a DataError for another first line; files spell the names both ways, sessionId and session_id."""
-        first = next((line for _, line in lines.numbered_lines(file)), "")
-        expected = self.separator.join(self.fields)
-        if first.replace("_", "").strip().lower() != expected.lower():
-            raise DataError(
-                f"{file}: its first line is {first[: lines.SHOWN]!r} and not {expected!r}; get the file again"
-            )

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import duckdb
 
+from recretrain.errors import DataError
 from recretrain.preparation.sources import lines
 from recretrain.preparation.sources.domains import Domains, TwoDomains, both_files
 from recretrain.preparation.sql import Connection, Relation, quoted
@@ -35,6 +36,8 @@ class DomainRatings(TwoDomains):
         return both_files(place, self.domains.source_file, self.domains.target_file)
 
     def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
+        for file in files:
+            self._check_header(file)
         first, second = (self._read(file, space) for file, space in zip(files, self.domains.names, strict=True))
         connection.sql(first).create("ratings")
         connection.sql(second).insert_into("ratings")
@@ -51,6 +54,15 @@ class DomainRatings(TwoDomains):
                         f"{file}, line {number} ({line[: lines.SHOWN]}): not three fields between tabs; mend the line"
                     )
         return super().explain(files, error)
+
+    def _check_header(self, file: Path) -> None:
+        """Raise a DataError where a first rating would be taken for the names of the columns."""
+        first = next((line for _, line in lines.numbered_lines(file)), "")
+        if self.domains.header and first.rpartition("\t")[2].strip().replace(".", "", 1).isdigit():
+            raise DataError(
+                f"{file}, line 1 ({first[: lines.SHOWN]}): a rating, and not the names of the columns; set "
+                "data.domains.header=false"
+            )
 
     def _read(self, file: Path, space: str) -> str:
         return f"""SELECT trim("user") AS "user", trim(item) AS item, TRY_CAST(rating AS FLOAT) AS rating,

@@ -74,6 +74,30 @@ def place_of(files: Sequence[Path], row: int, *, header: int = 0) -> str:
     raise IndexError(row)
 
 
+def check_header(file: Path, names: Sequence[str], separator: str) -> None:
+    """Raise a DataError where the first line does not begin with these names.
+
+    Upper case, quotes, blanks, dashes and underscores do not count.
+    """
+    first = next((line for _, line in numbered_lines(file)), "")
+    expected = separator.join(names)
+    if not f"{_plain(first)}{separator}".startswith(f"{_plain(expected)}{separator}"):
+        raise DataError(
+            f"{file}: its first line is {first.strip()[:SHOWN]!r} and not {expected!r}; put this line before it, or "
+            "get the file again"
+        )
+
+
+def check_no_header(file: Path, separator: str) -> None:
+    """Raise a DataError for a first line that names columns, in a file whose lines hold ids alone."""
+    first = next((line for _, line in numbered_lines(file)), "")
+    if first and not any(field.strip()[:1].isdigit() for field in first.split(separator)):
+        raise DataError(
+            f"{file}, line 1 ({first.strip()[:SHOWN]}): it looks like the names of columns, which this file has not; "
+            "remove the line"
+        )
+
+
 def check_json(files: Sequence[Path]) -> None:
     """Raise a DataError for the first line that is not a JSON object, or for a damaged gzip."""
     for file in files:
@@ -117,6 +141,10 @@ def _broken(file: Path, line: int, error: Exception) -> DataError:
         f"{file}: the {'gzip' if file.suffix == '.gz' else 'file'} is cut short or damaged after line {line} "
         f"({error}); get the file again"
     )
+
+
+def _plain(header: str) -> str:
+    return "".join(letter for letter in header.lower() if letter not in "\"' _-\r")
 
 
 def _problem(line: str) -> str | None:

@@ -14,6 +14,8 @@ from recretrain.preparation.sources.base import Deletion
 from recretrain.preparation.sources.events import EventSource, Filters
 from recretrain.preparation.sql import Connection, Relation, quoted
 
+FIELDS = ("userId", "movieId", "rating", "timestamp")  # of a line of ratings
+
 Release: TypeAlias = Literal["ml-1m", "ml-100k", "ml-25m"]
 
 
@@ -78,6 +80,10 @@ class MovieLens(EventSource):
 def read(connection: Connection, file: Path, release: Release) -> Relation:
     """user, item, rating, time; NULL where a field is no number."""
     form = RATINGS[release]
+    if form.header:
+        lines.check_header(file, FIELDS, form.separator)
+    else:
+        lines.check_no_header(file, form.separator)
     table = connection.sql(
         f"""SELECT * FROM read_csv({quoted(file)}, delim = {quoted(form.separator)}, skip = {form.header},
             header = false, auto_detect = false, quote = '', escape = '',

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
+from recretrain.preparation.sources import lines
 from recretrain.preparation.sources.clicks import Clicks
-from recretrain.preparation.sql import Relation
+from recretrain.preparation.sql import Connection, Relation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +21,11 @@ class Yoochoose(Clicks):
     separator: ClassVar[str] = ","
     fields: ClassVar[tuple[str, ...]] = ("session", "at", "item", "category")
     header: ClassVar[int] = 0
+
+    def rows(self, connection: Connection, files: Sequence[Path]) -> Relation:
+        if not self.brings_periods(files):
+            lines.check_no_header(files[0], self.separator)
+        return super().rows(connection, files)
 
     def clicks(self, table: Relation) -> Relation:
         """Times in whole seconds: the clicks of one second stay in the file's order (ader.md, b1)."""
