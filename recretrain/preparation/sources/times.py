@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
 from recretrain.errors import DataError
@@ -46,6 +46,8 @@ def fitting(number: float) -> str | None:
 
 def year_of(moment: float) -> int:
     """The year of unix seconds, however far it is."""
+    if abs(moment) < 1_900 * YEAR:
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=moment)).year
     return 1970 + int(moment // YEAR)
 
 
