@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf, open_dict
 
 from recretrain.configuration.compose import compose, conf_dir, digest, run_folder
 from recretrain.configuration.options import options
 from recretrain.errors import ConfigError
+from recretrain.records import LATER
 
 
 def _digest(*overrides: str, with_seed: bool = True) -> str:
@@ -50,6 +53,36 @@ def test_what_changes_results_changes_the_digest(override: str) -> None:
 )
 def test_a_number_is_the_same_however_it_is_written(one: str, other: str) -> None:
     assert _digest(one) == _digest(other) != _digest()
+
+
+@pytest.mark.parametrize("cut", ["months", "forty"])
+def test_keys_that_came_later_leave_earlier_runs_alone(cut: str) -> None:
+    """The digest is that of a configuration without them, as it was before they came."""
+    config, _ = compose(["data=table", "data.path=rows.csv", f"cut@data.cut={cut}"])
+    before = copy.deepcopy(config)
+    with open_dict(before):
+        for group, key in (key.rsplit(".", 1) for key in LATER):
+            OmegaConf.select(before, group).pop(key, None)
+
+    assert before != config
+    assert digest(before) == digest(config)
+
+
+LATER_VALUES = {
+    "data.where": "data.where='stars > 3'",
+    "data.facts": "data.facts.user=users.csv",
+    "data.filters.nulls": "data.filters.nulls=drop",
+    "data.cut.empty": "data.cut.empty=merge",
+    "data.cut.open": "data.cut.open=drop",
+}
+
+
+@pytest.mark.parametrize("key", LATER)
+def test_keys_that_came_later_count_once_they_are_changed(key: str) -> None:
+    table = ("data=table", "data.path=rows.csv", "cut@data.cut=months")
+
+    assert OmegaConf.select(compose(table)[0], key) == LATER[key]
+    assert _digest(*table, LATER_VALUES[key]) != _digest(*table)
 
 
 def test_seeds_of_one_setting_share_a_variant() -> None:

@@ -1,10 +1,12 @@
 """Prefixes of sequences, and the questions that are made of them."""
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from recretrain.data.interactions import Interactions
-from recretrain.data.prefixes import Prefixes, by_user, joined, prefixes_of
+from recretrain.data.prefixes import Prefixes, by_user, joined, order_of_sequences, prefixes_of
 from recretrain.data.questions import SessionPrefixes
 from recretrain.data.stream import Stream
 from recretrain.testing.streams import open_stream, write_stream
@@ -29,6 +31,16 @@ def test_positions_are_those_of_the_rows_by_user():
     prefixes = prefixes_of(CLICKS)
 
     assert by_user(CLICKS).user[prefixes.stop].tolist() == [7, 7, 8, 9]
+
+
+def test_a_sequence_is_a_session_of_one_user_where_rows_have_sessions():
+    """User 7 has session 0 with 1, 3 and session 1 with 2; another session 0 is of user 9."""
+    rows = Interactions(CLICKS.user, CLICKS.item, {"session": torch.tensor([0, 0, 1, 0, 0, 0])})
+
+    prefixes = prefixes_of(rows)
+
+    assert entries(prefixes) == {((1,), 3), ((), 2), ((), 4), ((5,), 6)}
+    assert rows.rows(order_of_sequences(rows)).item[prefixes.stop].tolist() == prefixes.labels.tolist()
 
 
 def test_entries_know_their_user():
@@ -81,6 +93,19 @@ def test_a_prefix_question_knows_nothing_of_items_that_are_new_in_its_period(ses
     assert test.labels.tolist() == [1, 3]  # of session 4 the new item is cut out, of session 5 one click is left
     assert test.history.tolist() == [[0], [3]]
     assert test.seen is None  # an item of the session may be the answer again
+
+
+def test_a_prefix_question_looks_into_its_own_session_alone(tmp_path):
+    """User 0 has two sessions in period 1: 0, 1 and then 2, 3."""
+    folder = write_stream(
+        tmp_path / "s", [([0, 1, 1, 0], [0, 1, 2, 3]), ([0, 0, 0, 0], [0, 1, 2, 3])], n_users=2, n_items=4
+    )
+    file = folder / "period_001.parquet"
+    pq.write_table(pq.read_table(file).append_column("session", pa.array([0, 0, 1, 1], pa.int64())), file)
+
+    test = Stream(folder, SessionPrefixes(history=3)).questions(1)
+
+    assert (test.user.tolist(), test.labels.tolist(), test.history.tolist()) == ([0, 0], [1, 3], [[0], [2]])
 
 
 def test_a_prefix_question_is_ranked_among_the_items_of_its_periods_space(tmp_path):

@@ -4,13 +4,18 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+import yaml
+from hydra.utils import get_class
 
 from recretrain.configuration.compose import compose
 from recretrain.configuration.signatures import check
 from recretrain.errors import ConfigError, DataError
-from recretrain.preparation.cut import DAY, ByCalendar, ByCount, Cut, FromEnd, FromStart, Slice, slices_of
+from recretrain.preparation.cut import DAY, ByCalendar, ByCount, ByRows, Cut, FromEnd, FromStart, Slice, slices_of
+
+CONF = Path(__file__).parents[2] / "conf"
 
 
 class Rows:
@@ -90,6 +95,48 @@ def test_an_empty_period_is_named_with_the_cure():
         ByCalendar(every="month", hours=[0], time_zone="UTC").slices(rows)
 
 
+def calendar(every: str = "month", **options: str) -> ByCalendar:
+    return ByCalendar(**{"every": every, "hours": [0], "time_zone": "UTC"} | options)
+
+
+def test_an_empty_period_may_be_one_with_the_next_that_has_rows():
+    rows = at("2019-01-05", "2019-04-05", "2019-04-06", "2019-05-01")
+
+    slices = slices_of(calendar(empty="merge"), rows)
+
+    assert slices == [Slice("2019-01", 0, 1), Slice("2019-02 to 2019-04", 1, 3), Slice("2019-05", 3, 4)]
+
+
+def test_the_last_slot_may_be_left_out_since_it_may_not_be_over():
+    rows = at("2019-01-05", "2019-02-05", "2019-02-06", "2019-03-01")
+
+    assert slices_of(calendar(open="drop"), rows) == [Slice("2019-01", 0, 1), Slice("2019-02", 1, 3)]
+    assert slices_of(calendar(), rows)[-1] == Slice("2019-03", 3, 4)
+
+
+def test_empty_slots_before_one_that_is_left_out_are_no_period():
+    rows = at("2019-01-05", "2019-03-05")
+
+    assert slices_of(calendar(open="drop", empty="merge"), rows) == [Slice("2019-01", 0, 1)]
+
+
+def test_a_stream_of_one_open_slot_is_named():
+    with pytest.raises(DataError, match=r"all interactions are in 2019-01, which data\.cut\.open=drop leaves out"):
+        calendar(open="drop").slices(at("2019-01-05", "2019-01-06"))
+
+
+def test_periods_of_so_many_rows_leave_the_rest_out():
+    slices = ByRows(rows=3).slices(Rows(range(8)))
+
+    assert slices == [Slice("0", 0, 3), Slice("1", 3, 6)]
+    assert slices == ByRows(rows=3).slices(Rows(range(6)))  # rows to come change no period
+
+
+def test_too_few_rows_for_a_period_are_named():
+    with pytest.raises(DataError, match=r"only 8 interactions, fewer than the 9 of a period; lower data\.cut\.rows"):
+        ByRows(rows=9).slices(Rows(range(8)))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -113,6 +160,9 @@ def test_values_that_cannot_work_together_are_named(options: dict, message: str)
             "time_zone=Europe/Olso",
             "time_zone='Europe/Olso' must be text, the name of a time zone",
         ),
+        ("weeks", "empty=drop", "empty='drop' must be one of error, merge"),
+        ("days", "open=close", "open='close' must be one of keep, drop"),
+        ("rows", "rows=0", "rows=0 must be a whole number, at least 1"),
         ("forty", "periods=0", "periods=0 must be a whole number, at least 1"),
         ("weeks_from_end", "periods=0", "periods=0 must be a whole number, at least 1"),
         ("weeks_from_end", "days=0", "days=0 must be a whole number, at least 1"),
@@ -170,6 +220,8 @@ def test_days_after_the_last_row_are_named_with_the_cure():
         ByCalendar(every="day", hours=[0], time_zone="UTC"),
         FromEnd(periods=3, days=1),
         FromStart(periods=3, days=1),
+        ByCalendar(every="day", hours=[0], time_zone="UTC", open="drop"),
+        ByRows(rows=7),
     ],
     ids=lambda cut: type(cut).__name__,
 )
@@ -210,3 +262,39 @@ def test_a_cut_that_drops_later_rows_loses_no_others(given: list[tuple[int, int]
 
     with pytest.raises(ValueError, match="Dropping cut 5 rows"):
         slices_of(Dropping(given), Rows(range(5)))
+
+
+# keys -----------------------------------------------------------------------------------------------------------------
+
+NOONS = at(*(f"2019-0{month}-{day:02d}T12:00:00" for month in (1, 3, 4) for day in range(1, 29)))
+CHANGES = {
+    "every": ("week", "month"),
+    "hours": ([0, 12], [0]),
+    "time_zone": ("Pacific/Kiritimati", "UTC"),
+    "empty": ("merge", "error"),
+    "open": ("drop", "keep"),
+    "periods": (3, 4),
+    "days": (2, 3),
+    "rows": (9, 10),
+}
+
+
+@pytest.mark.parametrize("file", sorted((CONF / "cut").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_key_of_a_cut_changes_the_periods(file: Path):
+    node = yaml.safe_load(file.read_text())
+    cut = get_class(node.pop("_target_"))
+    everything = {"every": "day", "empty": "merge"} if "every" in node else {}
+
+    for key in node:
+        some, other = ({**node, **everything, key: value} for value in CHANGES[key])
+        for changed in (some, other):
+            if key == "every":
+                changed["hours"] = [0]
+        assert periods(cut(**some)) != periods(cut(**other)), key
+
+
+def periods(cut: Cut) -> list[Slice] | str:
+    try:
+        return slices_of(cut, NOONS)
+    except DataError as error:
+        return str(error)

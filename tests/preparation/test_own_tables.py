@@ -17,7 +17,7 @@ import pytest
 
 from recretrain.data.fields import read_fields
 from recretrain.errors import DataError
-from recretrain.preparation.cut import ByCount
+from recretrain.preparation.cut import ByCalendar, ByCount
 from recretrain.preparation.prepare import load_source, prepare
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -380,11 +380,24 @@ def test_facts_that_cannot_be_are_named(tmp_path: Path, text: str | None, messag
 
 # keys -----------------------------------------------------------------------------------------------------------------
 
+OLD = "user,item,timestamp\na,x,1\nb,y,2\na,y,3\n"
 FULL = f"""user,item,timestamp,stars,visit,u2,i2
 a,x,{DAY},3,s,c,v
 a,x,{DAY + 1},5,t,c,w
 b,y,{DAY + 2},5,t,c,v
 """
+
+
+def test_options_that_came_later_leave_prepared_data_alone(tmp_path: Path) -> None:
+    """The digest of 0.2.0 before the first key of records.LATER."""
+    source = load_source(CONF / "data" / "table.yaml", path=str(write(tmp_path / "rows.csv", OLD)))
+    months = ByCalendar(every="month", hours=[0], time_zone="UTC")
+
+    folder = prepare(replace(source, cut=months), data_root=tmp_path, cache=tmp_path / "cache")
+
+    assert folder.name == "table-2ff41b866cd0"
+
+
 CHANGES: Mapping[str, Any] = {
     "name": "other",
     "path": "other.csv",
