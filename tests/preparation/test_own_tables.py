@@ -160,6 +160,13 @@ def test_a_line_of_blanks_hides_no_faulty_one(tmp_path: Path) -> None:
         prepared(tmp_path, file)
 
 
+def test_a_line_that_duckdb_alone_refuses_is_named(tmp_path: Path) -> None:
+    file = write(tmp_path / "rows.csv", f'{CSV}c,"y"z,{DAY}\n')
+
+    with pytest.raises(DataError, match=r"rows\.csv, line 4 \(c,\"y\"z,.*\): "):
+        prepared(tmp_path, file)
+
+
 def test_a_row_is_placed_by_its_line_whatever_stands_before(tmp_path: Path) -> None:
     write(tmp_path / "shop" / "a.csv", CSV)
     write(tmp_path / "shop" / "b.csv", f'user,item,timestamp\n\n"c\nd",y,{DAY}\n   \ne,,{DAY}\n')
