@@ -111,10 +111,8 @@ class ByCalendar(Cut):
     every: Literal["month", "week", "day"]
     hours: Annotated[Sequence[Hour], NotEmpty()]  # local hours at which the slots of a day begin
     time_zone: TimeZone
-    empty: Literal["error", "merge"] = (
-        "error"  # a slot without rows; merge: it is one period with the next that has some
-    )
-    open: Literal["keep", "drop"] = "keep"  # the last slot, which may not be over
+    empty: Literal["error", "merge"]  # a slot without rows; merge: it is one period with the next that has some
+    open: Literal["keep", "drop"]  # the last slot, which may not be over
 
     @property
     def drops_later(self) -> bool:

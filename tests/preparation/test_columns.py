@@ -23,7 +23,7 @@ from recretrain.preparation.sources.facts import keys_of, numbered, write_facts
 from recretrain.preparation.sql import Connection, Relation
 
 KEEP_ALL = Filters(
-    min_rating=None, min_user_interactions=0, min_item_interactions=0, k_core=0, repeats="keep"
+    min_rating=None, min_user_interactions=0, min_item_interactions=0, k_core=0, repeats="keep", nulls="error"
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -32,6 +33,11 @@ class Rows:
         return bisect_right(self.times, moment)
 
 
+def calendar(every: str = "month", **options: Any) -> ByCalendar:
+    plain = {"every": every, "hours": [0], "time_zone": "UTC", "empty": "error", "open": "keep"}
+    return ByCalendar(**(plain | options))
+
+
 def at(*texts: str) -> Rows:
     return Rows([datetime.fromisoformat(t).replace(tzinfo=UTC).timestamp() for t in texts])
 
@@ -50,7 +56,7 @@ def test_fewer_rows_than_periods_is_an_error_with_the_cure():
 def test_months_begin_at_local_midnight():
     rows = at("2019-01-31T22:59:59", "2019-01-31T23:00:00", "2019-02-10")  # Oslo is an hour ahead of UTC in winter
 
-    slices = ByCalendar(every="month", hours=[0], time_zone="Europe/Oslo").slices(rows)
+    slices = calendar("month", hours=[0], time_zone="Europe/Oslo").slices(rows)
 
     assert slices == [Slice("2019-01", 0, 1), Slice("2019-02", 1, 3)]
 
@@ -58,7 +64,7 @@ def test_months_begin_at_local_midnight():
 def test_weeks_begin_on_monday():
     rows = at("2019-01-06T23:00:00", "2019-01-07T00:00:00", "2019-01-13T12:00:00")  # 7 January 2019 was a Monday
 
-    slices = ByCalendar(every="week", hours=[0], time_zone="UTC").slices(rows)
+    slices = calendar("week", hours=[0], time_zone="UTC").slices(rows)
 
     assert slices == [Slice("2018-12-31", 0, 1), Slice("2019-01-07", 1, 3)]
 
@@ -66,7 +72,7 @@ def test_weeks_begin_on_monday():
 def test_a_day_is_cut_at_the_given_hours():
     rows = at("2017-01-01T09:59:59", "2017-01-01T10:00:00", "2017-01-01T16:00:00", "2017-01-01T17:00:00")
 
-    slices = ByCalendar(every="day", hours=[0, 10, 17], time_zone="UTC").slices(rows)
+    slices = calendar("day", hours=[0, 10, 17], time_zone="UTC").slices(rows)
 
     assert slices == [Slice("2017-01-01 00h", 0, 1), Slice("2017-01-01 10h", 1, 3), Slice("2017-01-01 17h", 3, 4)]
 
@@ -74,7 +80,7 @@ def test_a_day_is_cut_at_the_given_hours():
 def test_rows_before_the_first_hour_belong_to_the_evening_before():
     rows = at("2017-01-02T03:00:00", "2017-01-02T08:00:00")
 
-    slices = ByCalendar(every="day", hours=[8, 20], time_zone="UTC").slices(rows)
+    slices = calendar("day", hours=[8, 20], time_zone="UTC").slices(rows)
 
     assert [s.name for s in slices] == ["2017-01-01 20h", "2017-01-02 08h"]
 
@@ -83,7 +89,7 @@ def test_local_hours_hold_when_the_clocks_change():
     # on 26 March 2017 Oslo went from UTC+1 to UTC+2: 10 o'clock is 09:00 UTC the day before and 08:00 UTC that day
     rows = at("2017-03-25T08:59:00", "2017-03-25T09:00:00", "2017-03-26T07:59:00", "2017-03-26T08:00:00")
 
-    slices = ByCalendar(every="day", hours=[10], time_zone="Europe/Oslo").slices(rows)
+    slices = calendar("day", hours=[10], time_zone="Europe/Oslo").slices(rows)
 
     assert [(s.start, s.stop) for s in slices] == [(0, 1), (1, 3), (3, 4)]
 
@@ -92,11 +98,7 @@ def test_an_empty_period_is_named_with_the_cure():
     rows = at("2019-01-05", "2019-03-05")
 
     with pytest.raises(DataError, match=r"period 1 \(2019-02\) has no interactions; cut more coarsely"):
-        ByCalendar(every="month", hours=[0], time_zone="UTC").slices(rows)
-
-
-def calendar(every: str = "month", **options: str) -> ByCalendar:
-    return ByCalendar(**{"every": every, "hours": [0], "time_zone": "UTC"} | options)
+        calendar("month", hours=[0], time_zone="UTC").slices(rows)
 
 
 def test_an_empty_period_may_be_one_with_the_next_that_has_rows():
@@ -146,7 +148,7 @@ def test_too_few_rows_for_a_period_are_named():
 )
 def test_values_that_cannot_work_together_are_named(options: dict, message: str):
     with pytest.raises(DataError, match=message):
-        ByCalendar(**{"hours": [0], "time_zone": "UTC"} | options)
+        calendar(**options)
 
 
 @pytest.mark.parametrize(
@@ -217,10 +219,10 @@ def test_days_after_the_last_row_are_named_with_the_cure():
     "cut",
     [
         ByCount(periods=3),
-        ByCalendar(every="day", hours=[0], time_zone="UTC"),
+        calendar("day", hours=[0], time_zone="UTC"),
         FromEnd(periods=3, days=1),
         FromStart(periods=3, days=1),
-        ByCalendar(every="day", hours=[0], time_zone="UTC", open="drop"),
+        calendar("day", hours=[0], time_zone="UTC", open="drop"),
         ByRows(rows=7),
     ],
     ids=lambda cut: type(cut).__name__,

@@ -398,7 +398,7 @@ b,y,{DAY + 2},5,t,c,v
 def test_options_that_came_later_leave_prepared_data_alone(tmp_path: Path) -> None:
     """The digest of 0.2.0 before the first key of records.LATER."""
     source = load_source(CONF / "data" / "table.yaml", path=str(write(tmp_path / "rows.csv", OLD)))
-    months = ByCalendar(every="month", hours=[0], time_zone="UTC")
+    months = ByCalendar(every="month", hours=[0], time_zone="UTC", empty="error", open="keep")
 
     folder = prepare(replace(source, cut=months), data_root=tmp_path, cache=tmp_path / "cache")
 

@@ -27,7 +27,7 @@ class Filters:
     min_item_interactions: AtLeast0  # one pass, after the users; 0: off
     k_core: AtLeast0  # users and items both, until no row is removed; 0: off
     repeats: Literal["keep", "first", "error"]  # a (user, item) pair again
-    nulls: Literal["error", "drop"] = "error"  # a row with a missing value
+    nulls: Literal["error", "drop"]  # a row with a missing value
 
     def before_check(self) -> list[Deletion]:
         """Deletions made before rows with missing values are an error."""

@@ -56,8 +56,9 @@ def require(files: Sequence[Path], table: Relation, named: Mapping[str, str], wh
                 )
     absent = [f"{name!r} ({where}.{key})" for key, name in named.items() if name not in table.columns]
     if absent:
+        which = "it" if len(absent) == 1 else "them"
         raise DataError(
-            f"{files[0]}: no column {' nor '.join(absent)}; it has {', '.join(table.columns)}; map them in {where}"
+            f"{files[0]}: no column {' nor '.join(absent)}; it has {', '.join(table.columns)}; map {which} in {where}"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -47,8 +47,8 @@ class Table(EventSource):
     """Events of any kind."""
 
     columns: Columns
-    where: Given | None = None  # a condition of SQL over the columns of the file
-    facts: Mapping[Literal["user", "item"], str | None] = field(default_factory=dict)  # paths of tables, as `path`
+    where: Given | None  # a condition of SQL over the columns of the file
+    facts: Mapping[Literal["user", "item"], str | None]  # paths of tables, as `path`
 
     layout: ClassVar[str] = "a table: parquet, CSV or JSON lines, a file, a folder or a pattern,"
     own: ClassVar[bool] = True
