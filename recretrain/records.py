@@ -29,6 +29,7 @@ LATER: Mapping[str, Any] = {  # keys that came later, and the value of each unde
     "data.filters.nulls": "error",
     "data.cut.empty": "error",
     "data.cut.open": "keep",
+    "eval.questions.had": "left_out",
 }
 
 

@@ -183,10 +183,6 @@ class Stream:
         """All that a backbone may know of the users and items of the stream."""
         return Vocabulary.read(self.folder)
 
-    def user_key(self, user: int) -> object:
-        """The raw id of a user, for messages."""
-        return pq.read_table(self.folder / "users.parquet", columns=["key"]).column("key")[user].as_py()
-
     def __len__(self) -> int:
         return len(self.card["periods"])
 
