@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     _add_export(verbs.add_parser("export", help="weights and embeddings of a finished run, for other programs"))
     _add_evidence(verbs.add_parser("evidence", help="the items that a newcomer should rate first, by a run of MeLU"))
     _add_aspects(verbs.add_parser("aspects", help="the words that a rating comes from, by a run of CATN"))
+    _add_verify(verbs.add_parser("verify", help="are all results as they were written?"))
     verbs.add_parser("doctor", help="versions, devices, memory, data found").set_defaults(act=_doctor)
     return top
 
@@ -134,6 +135,20 @@ def _advance(found: argparse.Namespace) -> None:
     for folder in found.runs:
         print(advance(folder, found.trust))
     show_tables(folder.resolve() for folder in found.runs)
+
+
+def _add_verify(verb: argparse.ArgumentParser) -> None:
+    verb.description = (
+        "Compare every file of every finished task with its seal, and figures with the answers they are of."
+    )
+    verb.add_argument("outputs", nargs="?", type=Path, default=Path("outputs"), help="default: outputs")
+    verb.set_defaults(act=_verify)
+
+
+def _verify(found: argparse.Namespace) -> None:
+    from recretrain.commands.verify import verify
+
+    print(verify(found.outputs))
 
 
 def _add_recommend(verb: argparse.ArgumentParser) -> None:

@@ -33,6 +33,7 @@ def finished(folder: Path, trusted: Sequence[str] = ()) -> tuple[Experiment, Ret
     last = store.done() - 1
     if last < 0:
         raise ConfigError(f"{folder} has no finished task; repeat its command first")
+    store.check()
     asked = experiment(config, choices=choices, overrides=[], prepared=facts["data_digest"])
     if (now := asked.stream.card["digest"]) != facts["data_digest"]:
         raise ConfigError(

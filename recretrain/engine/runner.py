@@ -87,6 +87,7 @@ def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int) -
     makers = asked.schedule.tasks(asked.stream, lambda what, rows: meters[-1].on_read(what, rows))
     done = store.done()
     if done:
+        store.check()
         method.load_state_dict(store.state(done - 1, device))
     for index, make_task in progress.over(list(enumerate(makers))[done:], len(makers)):
         meters.append(meter := Meter(device))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import pickle
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import numpy.typing as npt
 import torch
 from filelock import FileLock, Timeout
 
+from recretrain import sealed
 from recretrain.errors import ConfigError
 from recretrain.records import Costs, Loss, Row
 
@@ -45,11 +47,14 @@ class RunStore:
             lock.release()
 
     def done(self) -> int:
-        """How many tasks are finished: the folders 0, 1, ... without a gap."""
-        index = 0
-        while (self.tasks / str(index)).is_dir():
-            index += 1
-        return index
+        """How many tasks are finished, from the first one without a gap."""
+        return len(sealed.finished(self.tasks))
+
+    def check(self) -> None:
+        """Raise ConfigError where a file of a finished task is not as it was written."""
+        for folder in sealed.finished(self.tasks):
+            if what := sealed.damage(folder):
+                raise ConfigError(f"{what}; delete {self.folder}, the run's command makes it again")
 
     def commit(
         self,
@@ -70,18 +75,24 @@ class RunStore:
         _write_csv(aside / "costs.csv", Costs, [costs])
         _write_csv(aside / "losses.csv", Loss, losses)
         np.savez_compressed(aside / "ranks.npz", **ranks)  # type: ignore[arg-type]
+        sealed.seal(aside)
         _flush(aside)
-        os.replace(aside, self.tasks / str(index))
-        for earlier in self.tasks.glob("*/state.pt"):
-            if int(earlier.parent.name) < index:
-                earlier.unlink()
+        final = self.tasks / str(index)
+        shutil.rmtree(final, ignore_errors=True)  # what is left of a task that is not whole
+        os.replace(aside, final)
+        _flush(self.tasks)
+        for earlier in range(index):
+            (self.tasks / str(earlier) / sealed.STATE).unlink(missing_ok=True)
 
     def state(self, index: int, device: torch.device) -> dict[str, Any]:
         """The state after task `index`, the newest one."""
         path = self.tasks / str(index) / "state.pt"
         if not path.exists():
             raise ConfigError(f"{path} is gone, so the run cannot go on; delete {self.folder} and run again")
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
+            raise ConfigError(f"{path} is damaged ({_first(error)}); delete {self.folder} and run again") from error
         return state
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -89,12 +100,22 @@ class RunStore:
 
     def write_text(self, name: str, text: str) -> None:
         aside = self.folder / f".{name}"
-        aside.write_text(text)
+        with aside.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(aside, self.folder / name)
 
     def read_json(self, name: str) -> dict[str, Any] | None:
+        """A file of the run; None where there is none. Raises ConfigError for one that is damaged."""
         path = self.folder / name
-        return json.loads(path.read_text()) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            content: dict[str, Any] = json.loads(path.read_text())
+        except ValueError as error:
+            raise ConfigError(f"{path} is damaged ({_first(error)}); delete {self.folder} and run again") from error
+        return content
 
 
 def _write_csv(path: Path, kind: type[Any], records: Iterable[Any]) -> None:
@@ -105,7 +126,17 @@ def _write_csv(path: Path, kind: type[Any], records: Iterable[Any]) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """A rename must not reach the disk before what it names."""
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    """A rename must not reach the disk before what it names, nor be forgotten."""
+    for path in (*folder.iterdir(), folder):
+        if path.is_dir() and path != folder:
+            continue
+        place = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(place)
+        finally:
+            os.close(place)
+
+
+def _first(error: Exception) -> str:
+    """The first line of what went wrong."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

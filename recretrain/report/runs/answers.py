@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recretrain import sealed
 from recretrain.errors import ReportError
 from recretrain.records import ranks_key
 from recretrain.report.runs.run import Run
@@ -105,8 +106,12 @@ def _dcg(score: Values, gain: Values, k: int) -> Values:
 
 
 def _periods(run: Run, test: str, group: str) -> Iterator[tuple[int, Arrays]]:
-    for path in run.folder.glob("tasks/*/ranks.npz"):
-        with np.load(path) as stored:
+    for task in sealed.finished(run.folder / "tasks"):
+        if what := sealed.damage(task, ["ranks.npz"]):
+            raise ReportError(f"{what}; delete {run.folder} and repeat its command")
+        if not (task / "ranks.npz").is_file():
+            continue
+        with np.load(task / "ranks.npz") as stored:
             for period in run.asked.periods(test):
                 if arrays := _arrays(stored, period, test, group):
                     yield period, arrays

@@ -13,12 +13,14 @@ from typing import Any, cast
 import pandas as pd
 from omegaconf import OmegaConf
 
+from recretrain import sealed
 from recretrain.errors import ReportError
 from recretrain.records import FORMAT, Costs, Row, RunCard
 from recretrain.report.runs.run import Run
 
 log = logging.getLogger(__name__)
 
+_READ = ("rows.csv", "costs.csv")
 SELECTABLE = ("data", "method", "schedule", "eval", "data_source", "variant", "seed", "backbone")
 
 
@@ -86,10 +88,12 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def _run(folder: Path, card: RunCard) -> Run:
-    tasks = sorted((path for path in folder.glob("tasks/*") if path.name.isdigit()), key=lambda path: int(path.name))
-    tasks = [path for path in tasks if (path / "rows.csv").is_file() and (path / "costs.csv").is_file()]
+    tasks = sealed.finished(folder / "tasks")
+    damage = next((what for task in tasks if (what := sealed.damage(task, _READ))), None)
+    if damage is not None:  # none of its figures can be trusted
+        tasks = []
     rows, costs = _read(tasks, "rows.csv", Row), _read(tasks, "costs.csv", Costs)
-    return Run(folder, card, _config(folder / "config.yaml"), len(tasks), rows, costs)
+    return Run(folder, card, _config(folder / "config.yaml"), len(tasks), rows, costs, damage)
 
 
 def _read(tasks: Sequence[Path], name: str, kind: type[Any]) -> pd.DataFrame:

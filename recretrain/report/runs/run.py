@@ -60,6 +60,7 @@ class Run:
     done: int  # tasks
     rows: pd.DataFrame  # the columns of records.Row
     costs: pd.DataFrame  # the columns of records.Costs
+    damage: str | None = None  # of a file that the figures come from
 
     @cached_property
     def asked(self) -> Asked:
@@ -88,6 +89,8 @@ class Run:
 
     def shortfall(self) -> str:
         """One line on why this run is in no table."""
+        if self.damage is not None:
+            return f"{self.damage}; delete {self.folder} and repeat its command"
         text = f"{self.folder}: {self.done} of {self.card['tasks']} tasks"
         error = self.folder / "error.txt"
         lines = error.read_text().strip().splitlines() if error.is_file() else []
