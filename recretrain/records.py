@@ -76,10 +76,22 @@ class Loss:
     held_out: float | None  # what decides when to stop, measured after the epoch; None where nothing is held out
 
 
+class Process(TypedDict):
+    """A process that finished tasks of a run: where and how."""
+
+    tasks: list[int]  # the first and the last
+    versions: dict[str, str]
+    device: str
+    threads: int
+    precision: str
+    started: str
+
+
 class _Later(TypedDict, total=False):
     """What runs of the same format do not have if they were begun before it was known."""
 
     lineage: list[str]  # of the data, a digest a period (data/lineage.py)
+    processes: list[Process]  # in order; `versions`, `device`, ... of the card are those of the first
 
 
 class RunCard(_Later):

@@ -26,11 +26,16 @@ class Machine:
         self.device = device_named(device)
         self.precision = precision
         self.progress = progress
-        self._threads = threads
+        self.asked_threads = threads
 
     def threads(self, jobs: int) -> int:
         """The threads of one of `jobs` runs that share this machine."""
-        return self._threads or max(1, (os.cpu_count() or 1) // jobs)
+        return self.asked_threads or max(1, _cores() // jobs)
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device_named(name: str) -> torch.device:

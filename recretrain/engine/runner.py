@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from recretrain.data.kinds import TestSet
 from recretrain.data.lineage import lineage
 from recretrain.data.schedule import Task
+from recretrain.engine import provenance
 from recretrain.engine.build import Experiment, experiment
 from recretrain.engine.costs import Meter
 from recretrain.engine.fitter import Fitter
@@ -48,6 +49,8 @@ def run(config: DictConfig, *, choices: Mapping[str, str], overrides: Sequence[s
 
 
 def _kept(asked: Experiment, store: RunStore, jobs: int) -> Path:
+    if _is_done(asked, store):
+        return store.folder
     with store.locked():
         try:
             with users_by_name(asked.stream.folder):
@@ -60,28 +63,43 @@ def _kept(asked: Experiment, store: RunStore, jobs: int) -> Path:
 
 
 def _run(asked: Experiment, store: RunStore, jobs: int) -> None:
-    threads = asked.machine.threads(jobs)
+    if _is_done(asked, store):  # by a process that held the lock
+        return
+    before, done = store.read_json("run.json"), store.done()
+    threads = provenance.threads_of(before, done, asked.machine.asked_threads, asked.machine.threads(jobs))
     torch.set_num_threads(threads)
-    card = card_of(asked, threads)
-    if store.done():
-        check_same_data(store.folder, store.read_json("run.json"), card, asked.stream)
+    now = card_of(asked, threads)
+    here = provenance.process_of(now, done)
+    card = provenance.joined(before, provenance.continued(before, now, done), here)
+    check_questions(asked)
     store.write_text("config.yaml", asked.names.text)
     store.write_json("run.json", card)
-    if store.done() >= card["tasks"]:
-        log.info("%s: all %d tasks are done", store.folder, card["tasks"])
-        return
-    check_questions(asked)
     synthetic = " (synthetic)" if asked.stream.synthetic else ""
     # bars of parallel jobs would overwrite each other; their lines do not
     bar = asked.machine.progress and jobs == 1
     progress = Progress(f"{card['method']} on {card['data']}{synthetic}", bar=bar, logger=asked.logger)
     progress.begins(asked.names.text)
-    loop(asked, store, progress, threads)
+    for index in loop(asked, store, progress, threads):
+        here["tasks"][1] = index
+        store.write_json("run.json", card)
     progress.ends()
 
 
-def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int) -> None:
-    """Tasks from the first unfinished one to the last."""
+def _is_done(asked: Experiment, store: RunStore) -> bool:
+    """Whether nothing is left to do; then nothing is written either. Raises ConfigError for results on other data."""
+    done = store.done()
+    if not done:
+        return False
+    card = card_of(asked, asked.machine.threads(1))
+    check_same_data(store.folder, store.read_json("run.json"), card, asked.stream)
+    if done < card["tasks"]:
+        return False
+    log.info("%s: all %d tasks are done", store.folder, card["tasks"])
+    return True
+
+
+def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int) -> Iterator[int]:
+    """Do the tasks from the first unfinished one to the last; yields each when it is finished."""
     method, device, seed = asked.method(), asked.machine.device, asked.names.seed
     meters: list[Meter] = []
     makers = asked.schedule.tasks(asked.stream, lambda what, rows: meters[-1].on_read(what, rows))
@@ -105,6 +123,7 @@ def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int) -
         losses = fit.losses.all()
         store.commit(_costs(index, meter, method), rows, kept, method.state_dict(), losses)
         progress.finished(task, rows, meter, losses)
+        yield index
 
 
 def answered(method: RetrainMethod[Any], task: Task, evaluator: Evaluator, device: torch.device) -> Answer:
