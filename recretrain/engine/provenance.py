@@ -19,7 +19,7 @@ def continued(before: Mapping[str, Any] | None, now: RunCard, done: int) -> RunC
         return now
     if now["tasks"] < done:  # it ends earlier this time (schedule.last_test): what is done remains
         return {**now, **before}  # type: ignore[typeddict-item]
-    return {**now, **before, **{key: now[key] for key in _CHANGES if key in now}}  # type: ignore[typeddict-item,literal-required]
+    return {**now, **before, **{key: now[key] for key in _CHANGES if key in now}}  # type: ignore[typeddict-item]
 
 
 def threads_of(before: Mapping[str, Any] | None, done: int, asked: int, otherwise: int) -> int:

@@ -16,12 +16,12 @@ def of(**changes) -> Machine:
 
 @pytest.mark.parametrize(
     ("cores", "jobs", "given", "threads"),
-    [(8, 1, 0, 8), (8, 3, 0, 2), (2, 8, 0, 1), (None, 1, 0, 1), (8, 4, 5, 5)],
+    [(8, 1, 0, 8), (8, 3, 0, 2), (2, 8, 0, 1), (1, 1, 0, 1), (8, 4, 5, 5)],
 )
 def test_cores_are_divided_by_the_jobs_that_share_them_unless_threads_are_given(
     cores, jobs, given, threads, monkeypatch
 ):
-    monkeypatch.setattr(machine.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(machine, "_cores", lambda: cores)
 
     assert of(threads=given).threads(jobs) == threads
 
