@@ -123,3 +123,8 @@ class RunCard(_Later):
 def ranks_key(period: int, test: str, what: str = "") -> str:
     """The name of an array of ranks.npz: `33_test`, `33_test_predicted`, `33_test:new_user` (what=":new_user")."""
     return f"{period}_{test}{what}"
+
+
+def values_key(metric: str, k: int) -> str:
+    """What `ranks_key` appends for the values of a metric of one's own, which no report can make again."""
+    return f"={metric}@{k}" if k else f"={metric}"

@@ -13,8 +13,8 @@ from recretrain.data.kinds import Rankings, TestSet
 from recretrain.data.stream import Asks
 from recretrain.errors import ConfigError, Mistake, Unfit
 from recretrain.evaluation.base import Answer, Scorer, groups_of, owners_of
-from recretrain.evaluation.metrics import Metric, metric, name_of
-from recretrain.records import Row, ranks_key
+from recretrain.evaluation.metrics import METRICS, Metric, metric, name_of
+from recretrain.records import Row, ranks_key, values_key
 from recretrain.values import AtLeast1, NotEmpty
 
 log = logging.getLogger("recretrain")
@@ -50,7 +50,13 @@ class RankEvaluator:
         half = half_ranks(scorer, test, device)
         if collapsed(half):
             log.warning("period %d: every label has the same rank; the model has probably collapsed", test.period)
-        kept = {ranks_key(test.period, name): half.numpy(), **owners_of(test, name)}
+        own = {
+            ranks_key(test.period, name, values_key(metric_name, k)): measure(half.double() / 2, k).float().numpy()
+            for metric_name, measure in self.metrics.items()
+            if METRICS.get(metric_name) is not measure
+            for k in self.ks
+        }
+        kept = {ranks_key(test.period, name): half.numpy(), **owners_of(test, name), **own}
         return Answer(list(self.rows(task, name, test, half)), kept)
 
     def rows(self, task: int, name: str, test: TestSet, half_ranks: Tensor) -> Iterator[Row]:

@@ -13,7 +13,7 @@ from recretrain.data.stream import Asks
 from recretrain.errors import Mistake, Unfit
 from recretrain.evaluation.base import Answer, Scorer, groups_of, owners_of
 from recretrain.evaluation.metrics import name_of
-from recretrain.records import Row, ranks_key
+from recretrain.records import Row, ranks_key, values_key
 from recretrain.values import AtLeast1, NotEmpty
 
 _CHUNK = 256  # questions asked together
@@ -101,6 +101,11 @@ class RatingEvaluator:
         kept = {
             ranks_key(test.period, name, "_predicted"): predicted.float().numpy(),
             ranks_key(test.period, name, "_rated"): test.labels.numpy(),
+            **{
+                ranks_key(test.period, name, values_key(name_of(own), 0)): own(predicted, test.labels.double()).numpy()
+                for own in self.metrics
+                if not isinstance(own, str)
+            },
         }
         return Answer(list(self.rows(task, name, test, predicted)), {**kept, **owners_of(test, name)})
 

@@ -11,7 +11,7 @@ from recretrain.report.pages.grids import Cell, Grid, Line, with_deviation
 from recretrain.report.papers.card import Unit
 from recretrain.report.papers.material import Request
 from recretrain.report.runs import averages, compare
-from recretrain.report.runs.answers import has_value
+from recretrain.report.runs.answers import has_value, kept_values
 from recretrain.report.runs.averages import Averages
 from recretrain.report.runs.cohorts import Cohort
 from recretrain.report.runs.titles import corner, named, span
@@ -53,7 +53,7 @@ def comparison(
     """Each other setting minus the setting `base`."""
     settings = cohort.settings()
     measured = averages.in_order(rows["column"])
-    columns = _by_question(measured)
+    columns = _by_question(measured, set.intersection(*map(kept_values, cohort.runs)))
     others = [label for label in labels if label != base]
     found = {
         label: compare.paired(settings[label], settings[base], columns, request.test, request.group) for label in others
@@ -67,10 +67,10 @@ def comparison(
     return Grid(title, corner(cohort), header, lines, notes, extra=("low", "high", "p"))
 
 
-def _by_question(measured: Sequence[str]) -> list[str]:
-    """The columns that are means over questions; in place of rmse its square."""
+def _by_question(measured: Sequence[str], kept: set[str]) -> list[str]:
+    """The columns that are means over questions, kept or to be made; in place of rmse its square."""
     columns = averages.in_order("mse" if name == "rmse" else name for name in measured)
-    if found := [name for name in columns if has_value(name)]:
+    if found := [name for name in columns if name in kept or has_value(name)]:
         return found
     raise ReportError(f"none of {', '.join(measured)} has a value of each question, so nothing can be compared")
 

@@ -18,6 +18,7 @@ Users = NDArray[np.int32]
 Arrays = Mapping[str, NDArray[Any]]  # of one period, by what ranks_key appends
 
 USER = "_user"
+_OWN = "="  # before the column of a metric of one's own (records.values_key)
 KEPT = ("", "_predicted", "_rated", "_sampled", "_scores", "_label", USER)
 RANKS = ("", "_sampled")  # stored doubled
 
@@ -49,6 +50,16 @@ def has_value(column: str) -> bool:
     return metric.removesuffix(WHOLE) in GAINS or metric in {*ERRORS, *RATING_GAINS, *CLASSES}
 
 
+def kept_values(run: Run) -> set[str]:
+    """The columns whose values were kept as they were measured: metrics of one's own."""
+    tasks = [task for task in sealed.finished(run.folder / "tasks") if (task / "ranks.npz").is_file()]
+    names: set[str] = set()
+    for task in tasks[-1:]:
+        with np.load(task / "ranks.npz") as stored:
+            names = {name.partition(_OWN)[2] for name in stored.files if _OWN in name}
+    return names
+
+
 def answers(run: Run, columns: Sequence[str], test: str, group: str) -> Values:
     """Values of the questions of a group, period after period.  # [columns, Q]
 
@@ -69,6 +80,8 @@ def users(run: Run, test: str, group: str) -> Users | None:
 
 def values(arrays: Arrays, column: str) -> Values:
     """A column from 0-based ranks (half a rank where candidates tied), or from predicted and rated.  # [Q]"""
+    if _OWN + column in arrays:
+        return np.asarray(arrays[_OWN + column], dtype=np.float64)
     metric, _, k = column.partition("@")
     classes = "_label" in arrays
     if metric in CLASSES and classes:
@@ -125,7 +138,9 @@ def _columns(arrays: Arrays, columns: Sequence[str]) -> Values:
 
 def _arrays(stored: Mapping[str, NDArray[Any]], period: int, test: str, group: str) -> Arrays:
     """The arrays of a group's questions; ranks are stored doubled. A period without the group has none of them."""
-    found = {what: stored[key] for what in KEPT if (key := ranks_key(period, test, what)) in stored}
+    own = [name.partition(_OWN)[2] for name in stored if name.startswith(ranks_key(period, test, _OWN))]
+    every = (*KEPT, *(_OWN + name for name in own))
+    found = {what: stored[key] for what in every if (key := ranks_key(period, test, what)) in stored}
     if group != "all" and found:
         key = ranks_key(period, test, f":{group}")
         members = stored[key] if key in stored else slice(0)
