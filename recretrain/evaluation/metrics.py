@@ -1,7 +1,8 @@
 """Metrics are pure functions of ranks: one rank per question serves every metric and every cut-off.
 
-A rank is 0-based and fractional where scores tie: the number of candidates that beat the label, plus half of those that
-equal it, so that a collapsed model scores chance. One relevant item per question: recall@k and hit rate@k coincide.
+A rank is 0-based: the number of candidates that beat the label. Where some equal it the label may be at any of their
+places, each as likely as another, and a metric is its mean over them (`expected`), so that a model whose scores are all
+equal measures what guessing does. One relevant item per question: recall@k and hit rate@k coincide.
 """
 
 from __future__ import annotations
@@ -32,6 +33,23 @@ def mrr(rank: Tensor, k: int) -> Tensor:
 
 
 METRICS: dict[str, Metric] = {"recall": recall, "hit": recall, "ndcg": ndcg, "mrr": mrr}
+
+
+def expected(measure: Metric, half_rank: Tensor, ties: Tensor, k: int) -> Tensor:
+    """A metric of each question, its mean over the places that the label may have among `ties` others.
+
+    `half_rank`: 2 x (candidates that beat the label) + ties.  # [Q], [Q] -> [Q] float64
+    """
+    values = measure(half_rank.double() / 2, k).double()
+    tied = torch.nonzero(ties > 0).squeeze(1)
+    if len(tied):
+        pairs, of = torch.unique(torch.stack([half_rank[tied], ties[tied]], 1), dim=0, return_inverse=True)
+        first, count = (pairs[:, 0] - pairs[:, 1]) // 2, pairs[:, 1].long() + 1
+        pair = torch.repeat_interleave(count)
+        place = torch.arange(len(pair)) - (count.cumsum(0) - count)[pair] + first[pair]
+        sums = torch.zeros(len(pairs), dtype=torch.float64).index_add_(0, pair, measure(place.double(), k).double())
+        values[tied] = (sums / count)[of]
+    return values
 
 
 def metric(given: str | Metric) -> Metric:

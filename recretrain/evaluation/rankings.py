@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated
 
 import torch
@@ -13,7 +13,7 @@ from recretrain.data.kinds import Rankings, TestSet
 from recretrain.data.stream import Asks
 from recretrain.errors import ConfigError, Mistake, Unfit
 from recretrain.evaluation.base import Answer, Scorer, groups_of, owners_of
-from recretrain.evaluation.metrics import METRICS, Metric, metric, name_of
+from recretrain.evaluation.metrics import METRICS, Metric, expected, metric, name_of
 from recretrain.records import Row, ranks_key, values_key
 from recretrain.values import AtLeast1, NotEmpty
 
@@ -47,42 +47,59 @@ class RankEvaluator:
 
     def answer(self, scorer: Scorer, task: int, name: str, test: TestSet, device: torch.device) -> Answer:
         assert isinstance(test, Rankings)
-        half = half_ranks(scorer, test, device)
+        half, ties = half_ranks_and_ties(scorer, test, device)
         if collapsed(half):
             log.warning("period %d: every label has the same rank; the model has probably collapsed", test.period)
-        own = {
-            ranks_key(test.period, name, values_key(metric_name, k)): measure(half.double() / 2, k).float().numpy()
-            for metric_name, measure in self.metrics.items()
-            if METRICS.get(metric_name) is not measure
-            for k in self.ks
-        }
-        kept = {ranks_key(test.period, name): half.numpy(), **owners_of(test, name), **own}
-        return Answer(list(self.rows(task, name, test, half)), kept)
+        kept = {ranks_key(test.period, name): half.numpy(), **owners_of(test, name)}
+        if bool(ties.any()):
+            kept[ranks_key(test.period, name, "_ties")] = ties.numpy()
+        measured = self._measured(half, ties)
+        for (metric_name, k), values in measured.items():
+            if METRICS.get(metric_name) is not self.metrics[metric_name]:
+                kept[ranks_key(test.period, name, values_key(metric_name, k))] = values.float().numpy()
+        return Answer(list(_rows(task, name, test, measured)), kept)
 
-    def rows(self, task: int, name: str, test: TestSet, half_ranks: Tensor) -> Iterator[Row]:
+    def rows(self, task: int, name: str, test: TestSet, half_ranks: Tensor, ties: Tensor) -> Iterator[Row]:
         """Every metric at every k, over all questions and over each group that has any."""
-        rank = half_ranks.double() / 2
-        for group, members in groups_of(test):
-            n = int(members.sum())
-            for metric_name, measure in self.metrics.items():
-                for k in self.ks if n else ():
-                    value = float(measure(rank[members], k).mean())
-                    yield Row(task, test.period, name, group, metric_name, k, value, n)
+        yield from _rows(task, name, test, self._measured(half_ranks, ties))
+
+    def _measured(self, half_ranks: Tensor, ties: Tensor) -> dict[tuple[str, int], Tensor]:
+        """The values of the questions, [Q] each."""
+        return {
+            (name, k): expected(measure, half_ranks, ties, k) for name, measure in self.metrics.items() for k in self.ks
+        }
+
+
+def _rows(task: int, name: str, test: TestSet, measured: Mapping[tuple[str, int], Tensor]) -> Iterator[Row]:
+    for group, members in groups_of(test):
+        if n := int(members.sum()):
+            for (metric_name, k), values in measured.items():
+                yield Row(task, test.period, name, group, metric_name, k, float(values[members].mean()), n)
+
+
+def half_ranks(scorer: Scorer, test: Rankings, device: torch.device, chunk: int | None = None) -> Tensor:
+    """Twice the 0-based rank of each label, those that equal it counted half.  # [Q] int32
+
+    Raises Mistake as the next function does.
+    """
+    return half_ranks_and_ties(scorer, test, device, chunk)[0]
 
 
 @torch.no_grad()
-def half_ranks(scorer: Scorer, test: Rankings, device: torch.device, chunk: int | None = None) -> Tensor:
-    """Twice the 0-based rank of each label: 2 x (candidates that beat it) + (candidates that equal it).  # [Q] int32
+def half_ranks_and_ties(
+    scorer: Scorer, test: Rankings, device: torch.device, chunk: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """2 x (candidates that beat the label) + (candidates that equal it), and how many equal it.  # [Q] int32, [Q] int32
 
     Raises Mistake on a NaN score: a broken model must not be ranked (sml.md, T15).
     """
     rank_chunk = _rank_in_catalogue if test.catalogue is not None else _rank_among_candidates
     chunk = chunk or chunk_of(test)
-    half = torch.empty(len(test), dtype=torch.int32)  # kept chunk by chunk, small results would break up the heap
+    both = torch.empty(2, len(test), dtype=torch.int32)  # kept chunk by chunk, small results would break up the heap
     for start in range(0, len(test), chunk):
         rows = slice(start, min(start + chunk, len(test)))
-        half[rows] = rank_chunk(scorer, test, rows, device)
-    return half
+        both[:, rows] = rank_chunk(scorer, test, rows, device)
+    return both[0], both[1]
 
 
 def collapsed(half: Tensor) -> bool:
@@ -117,7 +134,7 @@ def _rank_in_catalogue(scorer: Scorer, test: Rankings, rows: slice, device: torc
     size = _BLOCK if device.type == "cpu" else len(scores)
     blocks = (slice(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size))
     parts = zip(torch.split(scores, size), blocks, strict=True)
-    return torch.cat([_rank_block(part, test, block, catalogue) for part, block in parts])
+    return torch.cat([_rank_block(part, test, block, catalogue) for part, block in parts], 1)
 
 
 def _rank_block(scores: Tensor, test: Rankings, rows: slice, catalogue: Tensor) -> Tensor:
@@ -139,8 +156,10 @@ def _signs(scores: Tensor, label: Tensor, period: int) -> Tensor:
 
 
 def _half_rank(signs: Tensor) -> Tensor:
-    """Wins - losses + all = 2 wins + ties: one float sum, exact below 2**24."""
-    return (signs.sum(1) + signs.shape[1]).to(torch.int32).cpu()
+    """Wins - losses + all = 2 wins + ties: one float sum, exact below 2**24; and the ties.  # [B, C] -> [2, B]"""
+    half = (signs.sum(1) + signs.shape[1]).to(torch.int32)
+    ties = (signs.shape[1] - torch.count_nonzero(signs, 1)).to(torch.int32)
+    return torch.stack([half, ties]).cpu()
 
 
 def fail_on_nan(period: int) -> None:

@@ -163,7 +163,7 @@ def test_whoever_knows_only_what_was_had_is_at_chance_on_first_times(had: str, t
     found = recalls(learned(Had, of), of)
 
     value, chance = found["first_time"]
-    assert value <= chance + 0.02
+    assert value == pytest.approx(chance, abs=0.03) if had == "left_out" else value < chance
     assert found["all"][0] > 0.2 or had == "offered", "and yet it looks good over all questions"
 
 

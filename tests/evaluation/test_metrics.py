@@ -8,8 +8,9 @@ from recretrain.data.interactions import Ragged
 from recretrain.data.kinds import Questions, Rankings
 from recretrain.data.questions import Arrivals, Episodes
 from recretrain.errors import ConfigError
-from recretrain.evaluation.metrics import METRICS
+from recretrain.evaluation.metrics import METRICS, expected
 from recretrain.evaluation.rankings import RankEvaluator, collapsed, half_ranks
+from recretrain.report.runs.answers import TIES, values
 
 CPU = torch.device("cpu")
 
@@ -110,12 +111,35 @@ def test_every_metric_equals_an_independent_library(seed, candidates, k):
         assert float(METRICS[name](rank, k)) == pytest.approx(expected[measure], abs=1e-12)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 8)), min_size=1, max_size=12), st.integers(1, 10))
+def test_a_tie_counts_as_the_mean_over_its_places(found, k):
+    wins, ties = torch.tensor(found).T
+    half = (2 * wins + ties).to(torch.int32)
+
+    for name, measure in METRICS.items():
+        by_hand = [float(measure(torch.arange(w, w + t + 1).double(), k).double().mean()) for w, t in found]
+        assert expected(measure, half, ties, k).tolist() == pytest.approx(by_hand)
+        kept = {"": half.numpy() / 2, TIES: ties.numpy()}
+        assert values(kept, f"{name}@{k}").tolist() == pytest.approx(by_hand)
+
+
+def test_a_model_whose_scores_are_all_equal_measures_what_guessing_does():
+    test = questions([0] * 4, [list(range(1, 10))] * 4)
+    rows, kept = evaluator(ks=[1, 5, 10]).answer(Fixed(torch.zeros(10)), 4, "test", test, CPU)
+
+    assert {row.k: row.value for row in rows if row.metric == "recall"} == {1: 0.1, 5: 0.5, 10: 1.0}
+    assert {row.metric: row.value for row in rows if row.k == 1} == pytest.approx({"recall": 0.1, "ndcg": 0.1, "mrr": 0.1})
+    assert {row.k: row.value for row in rows if row.metric == "ndcg"}[5] == pytest.approx(0.2948, abs=5e-5)
+    assert kept["3_test_ties"].tolist() == [9] * 4
+
+
 def test_rows_hold_every_metric_at_every_k_for_all_and_for_each_group_that_has_questions():
     half = torch.tensor([0, 2, 6])  # ranks 0, 1, 3
     groups = {"new_user": torch.tensor([True, False, True]), "new_item": torch.zeros(3, dtype=torch.bool)}
     test = Rankings(period=7, user=torch.arange(3), labels=torch.arange(3), groups=groups)
 
-    rows = {(r.group, r.metric, r.k): (r.value, r.n) for r in evaluator().rows(4, "test", test, half)}
+    rows = {(r.group, r.metric, r.k): (r.value, r.n) for r in evaluator().rows(4, "test", test, half, torch.zeros(3))}
 
     assert rows[("all", "recall", 1)] == (pytest.approx(1 / 3), 3)
     assert rows[("all", "recall", 2)] == (pytest.approx(2 / 3), 3)
@@ -138,6 +162,7 @@ def test_answers_are_kept_as_twice_their_ranks_and_groups_as_their_members():
 
     assert {name: values.tolist() for name, values in kept.items()} == {
         "7_choosing": [3, 0],
+        "7_choosing_ties": [1, 0],
         "7_choosing_user": [0, 1],
         "7_choosing:new_user": [True, False],
     }

@@ -36,7 +36,7 @@ def test_a_metric_of_ranks_is_measured_at_every_cut_off_under_its_name() -> None
     test = Rankings(period=7, user=torch.arange(3), labels=torch.arange(3))
     half = torch.tensor([0, 2, 6])  # ranks 0, 1, 3
 
-    rows = {(row.metric, row.k): row.value for row in made.rows(4, "test", test, half)}
+    rows = {(row.metric, row.k): row.value for row in made.rows(4, "test", test, half, torch.zeros(3))}
 
     assert rows == {
         ("recall", 1): pytest.approx(1 / 3),

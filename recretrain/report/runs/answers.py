@@ -19,7 +19,8 @@ Arrays = Mapping[str, NDArray[Any]]  # of one period, by what ranks_key appends
 
 USER = "_user"
 _OWN = "="  # before the column of a metric of one's own (records.values_key)
-KEPT = ("", "_predicted", "_rated", "_sampled", "_scores", "_label", USER)
+TIES = "_ties"  # how many candidates equal the label; kept where any does
+KEPT = ("", TIES, "_predicted", "_rated", "_sampled", "_scores", "_label", USER)
 RANKS = ("", "_sampled")  # stored doubled
 
 GAINS: dict[str, Callable[[Values], Values]] = {  # of one relevant item at a rank [Q] within the first k
@@ -88,14 +89,28 @@ def values(arrays: Arrays, column: str) -> Values:
         return CLASSES[metric](arrays)
     gain = GAINS.get(metric.removesuffix(WHOLE))
     if gain is not None and "" in arrays and not classes:
-        ranks = arrays["_sampled"] if metric in GAINS and "_sampled" in arrays else arrays[""]
-        return np.where(ranks < int(k), gain(ranks), 0.0)
+        if metric in GAINS and "_sampled" in arrays:
+            return _within(arrays["_sampled"], gain, int(k))
+        return _within(arrays[""], gain, int(k)) if TIES not in arrays else _tied(arrays, gain, int(k))
     if gain is None and {"_predicted", "_rated"} <= arrays.keys():
         predicted, rated = arrays["_predicted"].astype(np.float64), arrays["_rated"].astype(np.float64)
         if metric in ERRORS:
             return np.asarray(ERRORS[metric](predicted - rated).mean(axis=1))
         return ndcg(predicted, rated, int(k), RATING_GAINS[metric])
     raise ReportError(f"cannot compute {column} from the arrays that the run kept")
+
+
+def _within(ranks: Values, gain: Callable[[Values], Values], k: int) -> Values:
+    return np.where(ranks < k, gain(ranks), 0.0)
+
+
+def _tied(arrays: Arrays, gain: Callable[[Values], Values], k: int) -> Values:
+    """The mean gain over the places that a label may have among those that equal it (evaluation.metrics).  # [Q]"""
+    ties = arrays[TIES].astype(np.int64)
+    first = np.rint(arrays[""] - ties / 2).astype(np.int64)
+    until = np.concatenate([[0.0], gain(np.arange(k, dtype=np.float64)).cumsum()])  # gains of the places before
+    found = until[np.minimum(first + ties + 1, k)] - until[np.minimum(first, k)]
+    return np.asarray(found / (ties + 1))
 
 
 def nll(scores: Values, label: NDArray[np.int32]) -> Values:
