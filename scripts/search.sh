@@ -35,6 +35,22 @@ yelp "${start[@]}" method=sml method.loops=5 method.continues_from=own method.tr
 yelp "${start[@]}" method=sml method.loops=10
 yelp "${start[@]}" method=sml method.loops=5 method.continues_from=own method.transfer.learning_rate=0.003 method.fresh.reg=1e-4
 
+# A second search, from both starts: as many trials for each method, negatives of all items met for each
+rates() { for batch in "64 0.001 0" "256 0.003 0" "256 0.003 3e-5"; do
+  set -- "$batch" "$@"; read -r size rate reg <<< "$1"; shift
+  yelp "${start[@]}" "$@" method.learner.batch_size=$size method.learner.learning_rate=$rate method.learner.reg=$reg method.learner.epochs=5,10
+done; }
+quick=(method.fresh.batch_size=256 method.fresh.learning_rate=0.003 method.fresh.reg=3e-5)
+fair=(schedule.warm_up=tests method.lessons_from=20)
+for begin in tests start; do rates method=fine_tune method.learner.negatives=met schedule.warm_up=$begin; done
+rates method=spmf schedule.warm_up=tests
+for fit in "" "${quick[*]}"; do for begin in "schedule.warm_up=start" "${fair[*]}"; do  # shellcheck disable=SC2086
+  yelp "${start[@]}" method=sml_gate $fit $begin method.transfer.learning_rate=0.001,0.003 method.transfer.epochs=5
+  yelp "${start[@]}" method=sml_gate $fit $begin method.transfer.learning_rate=0.003 method.transfer.epochs=10
+  yelp "${start[@]}" method=sml_fresh_start $fit $begin method.transfer.learning_rate=0.0003,0.001 method.transfer.epochs=5
+  yelp "${start[@]}" method=sml_fresh_start $fit $begin method.transfer.learning_rate=0.001 method.transfer.epochs=10
+done; done
+
 # yelp2019 in 12 months ----------------------------------------------------------------------------------------------
 months() { run data=yelp2019 schedule=months cut@data.cut=months schedule.last_test=7 "$@"; }
 months method=popularity method.decay=1,0.9,0.7,0.5

@@ -36,11 +36,13 @@ def glorot_rows_(table: Tensor, generator: torch.Generator | None) -> None:
 def _by_blocks(
     table: Tensor, fill: Callable[[Tensor, torch.Generator], object], generator: torch.Generator | None
 ) -> None:
-    """`generator`, by default torch's own, gives one number, whatever the table's length."""
+    """Fill block by block; `generator`, by default torch's own, gives one number, whatever the table's length."""
     device = torch.device("cpu") if generator is None else generator.device
     seed = int(torch.randint(2**62, (), generator=generator, device=device))
-    own = torch.Generator(device=table.device)
-    rows = table.new_empty(_BLOCK, *table.shape[1:])  # always whole: what is drawn depends on how much is
+    own = torch.Generator()  # of the CPU: the same numbers wherever the table is
+    rows = torch.empty(
+        _BLOCK, *table.shape[1:], dtype=table.dtype
+    )  # always whole: what is drawn depends on how much is
     for place, block in enumerate(torch.split(table, _BLOCK)):
         fill(rows, own.manual_seed((seed + place * _STRIDE) % 2**63))
         block.copy_(rows[: len(block)])

@@ -52,7 +52,9 @@ class MF(Backbone):
 
     def _score_candidates(self, users: Tensor, candidates: Tensor) -> Tensor:
         rows, width = candidates.shape
-        offered = self.item[: int(candidates.max()) + 1]  # ids that come later round no score otherwise
+        # ids to come must not let scores round otherwise; on a GPU the highest id would have to be waited for
+        known = int(candidates.max()) + 1 if candidates.device.type == "cpu" else len(self.item)
+        offered = self.item[:known]
         if len(offered) <= _GEMM_ITEMS * width:
             every = torch.mm(users, offered.T, out=self._buffer("all", rows, len(offered)))
             return torch.gather(every, 1, candidates, out=self._buffer("scores", rows, width))

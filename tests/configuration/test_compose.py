@@ -74,6 +74,7 @@ LATER_VALUES = {
     "data.filters.nulls": "data.filters.nulls=drop",
     "data.cut.empty": "data.cut.empty=merge",
     "data.cut.open": "data.cut.open=drop",
+    "eval.questions.had": "eval.questions.had=offered",
 }
 
 

@@ -165,12 +165,12 @@ def test_the_best_weights_are_served_not_the_last(tmp_path, monkeypatch):
     task = tuned.tasks(stream)[0]
     original = EarlyStopping.__call__
 
-    def watched(self, model, optimizer, *, epoch, measure):
+    def watched(self, model, optimizer, *, epoch, measure, note):
         def noted():
             epoch()
             weights.append(model.item.detach().clone())
 
-        return original(self, model, optimizer, epoch=noted, measure=measure)
+        return original(self, model, optimizer, epoch=noted, measure=measure, note=note)
 
     monkeypatch.setattr(EarlyStopping, "__call__", watched)
     learn(method, task)

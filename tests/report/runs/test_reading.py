@@ -145,7 +145,10 @@ print(json.dumps(sorted(sys.modules)))
     assert "matplotlib" not in modules
     own = {name for name in modules if name.startswith("recretrain.")}
     assert own
-    assert all(name.startswith(("recretrain.report", "recretrain.errors", "recretrain.records")) for name in own)
+    assert all(
+        name.startswith(("recretrain.report", "recretrain.errors", "recretrain.records", "recretrain.sealed"))
+        for name in own
+    )
 
 
 def test_two_methods_that_are_set_to_the_same_are_two_runs(runs: RunFolders) -> None:
