@@ -19,6 +19,7 @@ from recretrain.methods.state import Stateful
 from recretrain.testing import Case, case, learn
 from recretrain.testing.contract import (
     answers_each_question_by_itself,
+    grows_with_its_data,
     is_unchanged_by_being_asked,
     knows_nothing_of_later_periods,
     learns_nothing_from_its_own_tests,
@@ -274,6 +275,35 @@ def forgetting(kind: type[Stateful], key: str) -> type[Stateful]:
         kept = tuple(name for name in kind.kept if name != key)
 
     return Forgetful
+
+
+def at_once(table, fill, generator):
+    """Fill a table in one go: what the next table gets depends on how many rows this one has."""
+    with torch.no_grad():
+        fill(table, generator)
+
+
+def only_the_new(earlier, rows):
+    """What was learned of the earlier rows is gone where there are more now."""
+    return rows if earlier.dim() and len(earlier) < len(rows) else earlier
+
+
+@pytest.mark.parametrize(
+    ("place", "mutant"),
+    [
+        ("recretrain.backbones.drawing._by_blocks", at_once),
+        ("recretrain.methods.learners.log_loss.over_rows", only_the_new),
+        ("recretrain.methods.state.over_rows", only_the_new),
+    ],
+    ids=["drawn at once", "met forgotten", "moments forgotten"],
+)
+def test_a_method_that_does_not_grow_into_what_it_would_have_been_is_caught(place, mutant, tmp_path, monkeypatch):
+    grown = case("fine_tune", "method.learner.negatives=met", "eval=sampled")
+    grows_with_its_data(grown, tmp_path / "honest")
+    monkeypatch.setattr(place, mutant)
+
+    with pytest.raises(AssertionError, match="grown run"):
+        grows_with_its_data(grown, tmp_path / "mutant")
 
 
 @pytest.mark.parametrize("check", UNUSUAL, ids=lambda check: check.__name__)
