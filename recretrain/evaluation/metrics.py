@@ -43,12 +43,11 @@ def expected(measure: Metric, half_rank: Tensor, ties: Tensor, k: int) -> Tensor
     values = measure(half_rank.double() / 2, k).double()
     tied = torch.nonzero(ties > 0).squeeze(1)
     if len(tied):
-        pairs, of = torch.unique(torch.stack([half_rank[tied], ties[tied]], 1), dim=0, return_inverse=True)
-        first, count = (pairs[:, 0] - pairs[:, 1]) // 2, pairs[:, 1].long() + 1
-        pair = torch.repeat_interleave(count)
-        place = torch.arange(len(pair)) - (count.cumsum(0) - count)[pair] + first[pair]
-        sums = torch.zeros(len(pairs), dtype=torch.float64).index_add_(0, pair, measure(place.double(), k).double())
-        values[tied] = (sums / count)[of]
+        count = ties[tied].long() + 1
+        first = (half_rank[tied].long() - count + 1) // 2
+        every = measure(torch.arange(int((first + count).max())).double(), k).double()
+        before = torch.cat([every.new_zeros(1), every.cumsum(0)])  # what all places before one sum up to
+        values[tied] = (before[first + count] - before[first]) / count
     return values
 
 
