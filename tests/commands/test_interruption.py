@@ -27,6 +27,16 @@ SAID = {
 
 
 @pytest.fixture(autouse=True)
+def signals_are_heard() -> Iterator[None]:
+    """As in a terminal: a job in the background of a script is told to ignore Ctrl-C, and hands that on."""
+    heard = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in heard.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
 def rows(recretrain: Any) -> None:
     """A small file of interactions in the folder where commands run."""
     lines = [f"u{row % 20},i{(row * 7 + row // 20) % 40},{row}" for row in range(400)]
