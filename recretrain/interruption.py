@@ -21,7 +21,7 @@ class Interruption(BaseException):
 
     @property
     def code(self) -> int:
-        """What shells call a program that was ended by the signal."""
+        """The exit code that shells give to a program which a signal has ended."""
         return 128 + self.number
 
     def __str__(self) -> str:

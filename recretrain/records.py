@@ -126,5 +126,5 @@ def ranks_key(period: int, test: str, what: str = "") -> str:
 
 
 def values_key(metric: str, k: int) -> str:
-    """What `ranks_key` appends for the values of a metric of one's own, which no report can make again."""
+    """The end of a `ranks_key` for the values of a metric of one's own, kept as no report can make them again."""
     return f"={metric}@{k}" if k else f"={metric}"

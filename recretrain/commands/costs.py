@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple, TypeAlias
 
+from recretrain.sealed import finished
+
 
 class Cost(NamedTuple):
     """Seconds of learning, which evaluation adds to."""
@@ -26,7 +28,9 @@ def costs(outputs: Path) -> Costs:
     found: dict[tuple[str, str], list[Cost]] = defaultdict(list)
     for file in sorted(outputs.glob("*/*/seed=*/run.json")):
         card = _card(file)
-        seconds = [float(row["wall_seconds"]) for path in file.parent.glob("tasks/*/costs.csv") for row in _rows(path)]
+        seconds = [
+            float(row["wall_seconds"]) for task in finished(file.parent / "tasks") for row in _rows(task / "costs.csv")
+        ]
         if card and seconds:
             each = fmean(seconds)
             found[card["data"], card["method"]].append(Cost(each, each * card["tasks"]))

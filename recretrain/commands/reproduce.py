@@ -12,6 +12,7 @@ from recretrain.commands.costs import Costs, costs, in_words
 from recretrain.configuration.compose import compose, conf_dir, data_name, expand, explained, run_folder
 from recretrain.configuration.messages import choose_from
 from recretrain.errors import ConfigError, DataError
+from recretrain.sealed import finished
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -132,7 +133,7 @@ def _cost(job: Sequence[str], known: Costs) -> float | None:
     each = known.get((data_name(config, choices), choices["method"]))
     if each is None:
         return None
-    return max(0.0, each.of_all - each.of_one * len(list(run_folder(config, choices).glob("tasks/*/rows.csv"))))
+    return max(0.0, each.of_all - each.of_one * len(finished(run_folder(config, choices) / "tasks")))
 
 
 def _sum(seconds: Sequence[float | None]) -> str:
@@ -151,7 +152,7 @@ def state(job: Sequence[str]) -> str:
     import json
 
     folder = run_folder(*compose(job))
-    done = len(list(folder.glob("tasks/*/rows.csv")))
+    done = len(finished(folder / "tasks"))
     card = folder / "run.json"
     if card.is_file() and done >= json.loads(card.read_text())["tasks"]:
         return "done"

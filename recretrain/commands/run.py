@@ -101,11 +101,12 @@ def job(config: DictConfig) -> None:
 
 def jobs_at_once(launcher: Mapping[str, Any]) -> int:
     """The number of jobs that share this machine's cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    from recretrain.engine.machine import cores
+
     if cpus := launcher.get("cpus_per_task"):
-        return max(1, cores // int(cpus))
+        return max(1, cores() // int(cpus))
     jobs = int(launcher.get("n_jobs") or 1)
-    return jobs if jobs > 0 else cores
+    return jobs if jobs > 0 else cores()
 
 
 def show_tables(folders: Iterable[Path]) -> None:

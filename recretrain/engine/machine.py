@@ -30,11 +30,11 @@ class Machine:
 
     def threads(self, jobs: int) -> int:
         """The threads of one of `jobs` runs that share this machine."""
-        return self.asked_threads or max(1, _cores() // jobs)
+        return self.asked_threads or max(1, cores() // jobs)
 
 
-def _cores() -> int:
-    """Those that this process may use."""
+def cores() -> int:
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from recretrain.data.stream import Foresees
 from recretrain.engine.build import Experiment
 from recretrain.errors import ConfigError, DataError, UserError
+from recretrain.sealed import finished
 
 
 def check_questions(asked: Experiment) -> None:
@@ -28,7 +29,7 @@ def no_folder_left(folder: Path) -> Iterator[None]:
     try:
         yield
     except (ConfigError, DataError):
-        if not there and not any(folder.glob("tasks/[0-9]*")):
+        if not there and not finished(folder / "tasks"):
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):  # up to outputs, as far as there is nothing else in them
                 for parent in list(folder.parents)[:3]:

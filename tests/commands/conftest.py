@@ -76,7 +76,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             raise RuntimeError("thirteen brings bad luck")
         (folder / "run.json").write_text('{"tasks": 1}')
         (folder / "tasks" / "0").mkdir(parents=True, exist_ok=True)
-        (folder / "tasks" / "0" / "rows.csv").touch()
+        for name in ("rows.csv", "costs.csv"):
+            (folder / "tasks" / "0" / name).touch()
         return folder
 
     def render(outputs: Path, *, conf_dir: Path, table: str | None = None, **_: Any) -> str:

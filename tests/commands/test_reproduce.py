@@ -76,10 +76,12 @@ def test_a_dry_run_tells_costs_by_earlier_runs_of_the_method_on_the_data(recretr
     for task in range(4):
         (earlier / "tasks" / str(task)).mkdir(parents=True)
         (earlier / "tasks" / str(task) / "costs.csv").write_text("task,wall_seconds\n0,30.0\n")
+        (earlier / "tasks" / str(task) / "rows.csv").touch()
     (earlier / "run.json").write_text('{"data": "yelp", "method": "fine_tune", "tasks": 4}')
     own = run_folder(*compose(["method=fine_tune", "data=yelp"])) / "tasks" / "0"
     own.mkdir(parents=True)
-    (own / "rows.csv").touch()
+    for name in ("rows.csv", "costs.csv"):
+        (own / name).touch()
 
     lines = recretrain("reproduce", "toy", "--dry-run").out.splitlines()
 

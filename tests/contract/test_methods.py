@@ -10,11 +10,11 @@ from recretrain.testing import CHECKS, Case, case, cases
 from recretrain.testing.contract import (
     ORDINARY,
     answers_each_question_by_itself,
-    grows_with_its_data,
     learns_nothing_from_its_own_tests,
     learns_something,
     resumes_where_it_stopped,
 )
+from recretrain.testing.growth import grows_with_its_data
 from recretrain.testing.unusual import UNUSUAL
 
 METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))

@@ -19,7 +19,6 @@ from recretrain.methods.state import Stateful
 from recretrain.testing import Case, case, learn
 from recretrain.testing.contract import (
     answers_each_question_by_itself,
-    grows_with_its_data,
     is_unchanged_by_being_asked,
     knows_nothing_of_later_periods,
     learns_nothing_from_its_own_tests,
@@ -31,6 +30,7 @@ from recretrain.testing.contract import (
     slices_of,
     through_a_file,
 )
+from recretrain.testing.growth import grows_with_its_data
 from recretrain.testing.unusual import UNUSUAL
 
 OWN = ("eval=sampled", "schedule=own_tests")

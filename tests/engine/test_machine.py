@@ -21,7 +21,7 @@ def of(**changes) -> Machine:
 def test_cores_are_divided_by_the_jobs_that_share_them_unless_threads_are_given(
     cores, jobs, given, threads, monkeypatch
 ):
-    monkeypatch.setattr(machine, "_cores", lambda: cores)
+    monkeypatch.setattr(machine, "cores", lambda: cores)
 
     assert of(threads=given).threads(jobs) == threads
 

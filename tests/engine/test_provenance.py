@@ -108,7 +108,7 @@ def test_a_shorter_command_does_not_make_a_run_forget_what_it_tested(clicks: Pat
 
 
 def test_a_run_goes_on_with_the_threads_that_it_was_begun_with(clicks: Path, monkeypatch, caplog):
-    monkeypatch.setattr("recretrain.engine.machine._cores", lambda: 2)
+    monkeypatch.setattr("recretrain.engine.machine.cores", lambda: 2)
     caplog.set_level(logging.WARNING, "recretrain")
     folder = run(clicks, "schedule.last_test=4", jobs=2)
     assert card(folder)["threads"] == 1
