@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from recretrain.data.schedule import Block, Task, before
+from recretrain.data.schedule import Block, Task, before, with_rows
 from recretrain.data.stream import OnRead, Past, Stream
 from recretrain.errors import DataError
 from recretrain.values import AtLeast0, AtLeast1
@@ -33,7 +33,10 @@ class Rolling:
 
     def roles(self, stream: Stream) -> Mapping[str, Sequence[int]]:
         asked = range(self.start, len(stream))
-        return {"choosing": asked[: self.choosing], "test": asked[self.choosing :]}
+        return {
+            "choosing": with_rows(stream, asked[: self.choosing]),
+            "test": with_rows(stream, asked[self.choosing :]),
+        }
 
     def _maker(self, stream: Stream, on_read: OnRead, period: int) -> Callable[[], Task]:
         role = "choosing" if period < self.start + self.choosing else "test"
@@ -44,7 +47,7 @@ class Rolling:
                 stream[period].watched(on_read),
                 before(stream, period, on_read),
                 dict,
-                first=lambda: {role: stream.questions(period)},
+                first=lambda: {} if stream.is_empty(period) else {role: stream.questions(period)},
             )
 
         return make

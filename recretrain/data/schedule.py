@@ -76,7 +76,10 @@ class NextPeriod:
 
     def roles(self, stream: Stream) -> Mapping[str, Sequence[int]]:
         answered = range(self.first_test, self._last(stream) + 1)
-        return {"choosing": answered[: self.choosing], "test": answered[self.choosing :]}
+        return {
+            "choosing": with_rows(stream, answered[: self.choosing]),
+            "test": with_rows(stream, answered[self.choosing :]),
+        }
 
     def _maker(self, stream: Stream, on_read: OnRead, index: int, learned: int) -> Callable[[], Task]:
         def make() -> Task:
@@ -90,7 +93,7 @@ class NextPeriod:
         return make
 
     def _tests(self, stream: Stream, period: int) -> Tests:
-        if period < self.first_test:
+        if period < self.first_test or stream.is_empty(period):
             return {}
         role = "choosing" if period < self.first_test + self.choosing else "test"
         return {role: stream.questions(period)}
@@ -119,35 +122,39 @@ class NextPeriod:
 
 
 class Block(Period):
-    """The first periods of a stream as one. Its parts report what is read of them, so that no row counts twice."""
+    """The first periods of a stream as one.
+
+    `parts` are those with rows. They report what is read of them, so that no row counts twice.
+    """
 
     def __init__(self, stream: Stream, periods: int, on_read: OnRead | None = None) -> None:
-        self._stream = stream
+        self._stream, self._periods = stream, periods
         self.parts = before(stream, periods, on_read)
-        super().__init__(periods - 1, f"{stream[0].name}..{stream[periods - 1].name}", _Joined(self.parts))
+        super().__init__(periods - 1, f"{stream[0].name}..{stream[periods - 1].name}", _Joined(self.parts, periods - 1))
 
     def watched(self, on_read: OnRead) -> Block:
-        return Block(self._stream, len(self.parts), on_read)
+        return Block(self._stream, self._periods, on_read)
 
 
 class _Joined(Rows):
     """The rows of several periods, read through them."""
 
-    def __init__(self, parts: Sequence[Period]) -> None:
+    def __init__(self, parts: Sequence[Period], last: int) -> None:
         self._parts = parts
+        self._last = last  # index of the period that ends them
 
     def interactions(self) -> Interactions:
         return concatenate([part.train for part in self._parts])
 
     def questions(self) -> TestSet:
-        return joined(len(self._parts) - 1, [part.questions for part in self._parts])
+        return joined(self._last, [part.questions for part in self._parts])
 
     def known(self) -> Interactions:
         return concatenate([part.known for part in self._parts])
 
     def valid(self) -> TestSet | None:
         asked = [test for part in self._parts if (test := part.valid) is not None]
-        return joined(len(self._parts) - 1, asked) if asked else None
+        return joined(self._last, asked) if asked else None
 
     def context(self) -> Interactions:
         return concatenate([part.context for part in self._parts])
@@ -273,12 +280,17 @@ _ROLES = {"choosing": "valid", "test": "test"}  # what a part of a period is ask
 
 
 def before(stream: Stream, period: int, on_read: OnRead | None) -> Past:
-    """The periods before this one, each read when it is looked at."""
+    """The periods with rows before this one, each read when it is looked at."""
 
     def one(p: int) -> Period:
         return stream[p] if on_read is None else stream[p].watched(on_read)
 
-    return Past([partial(one, p) for p in range(period)])
+    return Past([partial(one, p) for p in with_rows(stream, range(period))])
+
+
+def with_rows(stream: Stream, periods: Sequence[int]) -> list[int]:
+    """Those of the periods that have rows."""
+    return [period for period in periods if not stream.is_empty(period)]
 
 
 def _grouped(test: TestSet, name: str) -> TestSet:

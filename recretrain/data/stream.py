@@ -105,6 +105,11 @@ class Period:
         self._report(f"{self.name}/texts", len(texts.rows))
         return texts
 
+    @property
+    def empty(self) -> bool:
+        """Whether it has no rows at all: then nothing is learned of it and nothing is asked about it."""
+        return self._rows.empty
+
     def watched(self, on_read: OnRead) -> Period:
         """The same slice, unread, that reports to `on_read`."""
         return Period(self.index, self.name, self._rows, on_read)
@@ -116,6 +121,11 @@ class Period:
 
 class Rows(ABC):
     """Reads the rows of a period."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are none."""
+        return False
 
     @abstractmethod
     def interactions(self) -> Interactions: ...
@@ -185,6 +195,10 @@ class Stream:
 
     def __len__(self) -> int:
         return len(self.card["periods"])
+
+    def is_empty(self, period: int) -> bool:
+        """Whether a period has no rows (data.cut.empty=keep)."""
+        return bool(self.card["periods"][period]["rows"] == 0)
 
     def __getitem__(self, index: int) -> Period:
         if not 0 <= index < len(self):
@@ -307,6 +321,10 @@ class _Slice(Rows):
     def __init__(self, stream: Stream, period: int) -> None:
         self._stream = stream
         self._period = period
+
+    @property
+    def empty(self) -> bool:
+        return self._stream.is_empty(self._period)
 
     def interactions(self) -> Interactions:
         return self._stream.interactions(self._period, "train")

@@ -43,7 +43,8 @@ class Progress:
 
     def finished(self, task: Task, rows: list[Row], meter: Meter, losses: Sequence[Loss] = ()) -> None:
         found, seconds = _summary(rows), meter.wall_seconds
-        line = "%s · learned period %s · %s · %.1f s, %d rows read"
+        did = "period %s has no rows" if task.period.empty else "learned period %s"
+        line = f"%s · {did} · %s · %.1f s, %d rows read"
         log.info(line, self._title, task.period.name, found, seconds, meter.rows_read)
         if self._logger is not None and rows:
             figures = {_name(row): row.value for row in rows}

@@ -115,7 +115,8 @@ def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int) -
         generator = seed_task(seed, index, device)
         shared = Pretrained(asked.pretrained, _identity(asked, task, threads), asked.settings.method, meter)
         fit = Fitter(device, generator, asked.machine.precision, shared)
-        method.update(task, fit)
+        if not task.period.empty:
+            method.update(task, fit)
         meter.stop()
         check_finite(method, task)
         answer = answered(method, task, asked.evaluator, device)
@@ -132,8 +133,9 @@ def answered(method: RetrainMethod[Any], task: Task, evaluator: Evaluator, devic
     The method's random state does not depend on them.
     """
     found = answers_to(method, task, _asked(task), evaluator, device)
+    notes = () if task.period.empty else method.notes()
     found.rows.extend(
-        Row(task.index, task.period.index, UPDATE, "all", note.name, note.k, note.value, 0) for note in method.notes()
+        Row(task.index, task.period.index, UPDATE, "all", note.name, note.k, note.value, 0) for note in notes
     )
     return found
 

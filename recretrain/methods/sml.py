@@ -216,13 +216,15 @@ class SML(RetrainMethod[MF]):
         if self.lessons_from is None:
             return (), ()
         parts, needed = block.parts, self.lessons_from + 2  # one to fit, one to be taught by
-        if len(parts) < needed:
+        early = [part for part in parts if part.index < self.lessons_from]
+        late = [part for part in parts if part.index >= self.lessons_from]
+        if len(late) < 2:
             raise ConfigError(
                 f"method.lessons_from={self.lessons_from} needs a warm-up of at least {needed} periods, and "
                 f"{block.name} is {max(len(parts), 1)}: lower it, set schedule.warm_up=tests for a longer warm-up, or "
                 "method.lessons_from=null"
             )
-        return parts[: self.lessons_from], parts[self.lessons_from :]
+        return early, late
 
     def _take_lessons(self, early: Sequence[Period], late: Sequence[Period], fit: Fit) -> None:
         """Fit the rows to the early periods, then teach the transfer by the late ones, stage by stage."""

@@ -52,16 +52,26 @@ class Cut(ABC):
         """Whether rows after the last slice are left out of the stream; else they are an error."""
         return False
 
+    @property
+    def allows_empty(self) -> bool:
+        """Whether a slice may have no rows: a period in which nothing is learned and nothing asked."""
+        return False
+
     @abstractmethod
     def slices(self, timeline: Timeline) -> list[Slice]:
-        """Return slices one after the other from row 0 on, none empty, up to the last row unless `drops_later`."""
+        """Return slices one after the other from row 0 on, up to the last row unless `drops_later`.
+
+        The first is not empty, nor any other one unless `allows_empty`.
+        """
 
 
 def slices_of(cut: Cut, timeline: Timeline) -> list[Slice]:
-    """The cut's slices; raises ValueError unless they are consecutive and non-empty."""
+    """The cut's slices; raises ValueError unless they are as `Cut.slices` says."""
     slices = cut.slices(timeline)
     borders = [0, *(s.stop for s in slices)]
-    in_order = [s.start for s in slices] == borders[:-1] and all(start < stop for start, stop in pairwise(borders))
+    least = 0 if cut.allows_empty else 1
+    full = all(stop - start >= least for start, stop in pairwise(borders)) and borders[1:2] != [0]
+    in_order = [s.start for s in slices] == borders[:-1] and full
     left = timeline.rows - borders[-1]
     if not slices or not in_order or left < 0 or (left and not cut.drops_later):
         raise ValueError(f"{type(cut).__name__} cut {timeline.rows} rows into {slices}; see the contract of Cut.slices")
@@ -111,12 +121,17 @@ class ByCalendar(Cut):
     every: Literal["month", "week", "day"]
     hours: Annotated[Sequence[Hour], NotEmpty()]  # local hours at which the slots of a day begin
     time_zone: TimeZone
-    empty: Literal["error", "merge"]  # a slot without rows; merge: it is one period with the next that has some
+    # a slot without rows; merge: it is one period with the next that has some; keep: it is a period without rows
+    empty: Literal["error", "merge", "keep"]
     open: Literal["keep", "drop"]  # the last slot, which may not be over
 
     @property
     def drops_later(self) -> bool:
         return self.open == "drop"
+
+    @property
+    def allows_empty(self) -> bool:
+        return self.empty == "keep"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hours", tuple(self.hours))
@@ -136,11 +151,11 @@ class ByCalendar(Cut):
         if self.empty == "merge":
             slices = _merged(slices)
         for index, cut in enumerate(slices):
-            if cut.start == cut.stop:
+            if cut.start == cut.stop and not self.allows_empty:
                 raise DataError(
                     f"period {index} ({cut.name}) has no interactions; cut more coarsely (data.cut.every, now "
-                    f"{self.every}; data.cut.hours, now {list(self.hours)}), by count (cut@data.cut=forty), or join it "
-                    "with the next one (data.cut.empty=merge)"
+                    f"{self.every}; data.cut.hours, now {list(self.hours)}), by count (cut@data.cut=forty), join it "
+                    "with the next one (data.cut.empty=merge), or keep it (data.cut.empty=keep)"
                 )
         if not slices:
             raise DataError(

@@ -195,7 +195,8 @@ def _number(
     With spaces, `items` and `coded` have them as indices, and `items` keeps the pair that is an item's full key.
     """
     connection.execute("CREATE TABLE slices (index INTEGER, start BIGINT)")
-    connection.executemany("INSERT INTO slices VALUES (?, ?)", [[i, s.start] for i, s in enumerate(slices)])
+    with_rows = [[i, s.start] for i, s in enumerate(slices) if s.start < s.stop]  # no two begin at one row
+    connection.executemany("INSERT INTO slices VALUES (?, ?)", with_rows)
     sizes = source.vocabulary(files)
     for kind, size in zip(("user", "item"), sizes or (None, None), strict=True):
         connection.execute(_own_ids(kind, size, len(slices)) if size is not None else _ids_by_appearance(kind))

@@ -109,6 +109,12 @@ def test_an_empty_period_may_be_one_with_the_next_that_has_rows():
     assert slices == [Slice("2019-01", 0, 1), Slice("2019-02 to 2019-04", 1, 3), Slice("2019-05", 3, 4)]
 
 
+def test_an_empty_period_may_be_kept_as_it_is():
+    rows = at("2019-01-31T12:00:00", "2019-03-01T12:00:00")
+    slices = slices_of(calendar(empty="keep"), rows)
+    assert slices == [Slice("2019-01", 0, 1), Slice("2019-02", 1, 1), Slice("2019-03", 1, 2)]
+
+
 def test_the_last_slot_may_be_left_out_since_it_may_not_be_over():
     rows = at("2019-01-05", "2019-02-05", "2019-02-06", "2019-03-01")
 
