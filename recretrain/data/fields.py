@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 KINDS = ("user", "item")
+FIELDS = "fields.json"  # which fields there are
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,16 @@ class Fields:
 
 def read_fields(folder: Path) -> Fields:
     """The fields of a prepared folder (docs/contracts.md); none where its source knows none."""
-    path = folder / "fields.json"
+    path = folder / FIELDS
     card = json.loads(path.read_text()) if path.is_file() else {kind: [] for kind in KINDS}
     return Fields(**{kind: [_read(folder, kind, entry) for entry in entries] for kind, entries in card.items()})
 
 
 def _read(folder: Path, kind: str, entry: Mapping[str, Any]) -> Field:
-    values = torch.from_numpy(np.load(_file(folder, kind, entry["name"]))).long()
+    values = torch.from_numpy(np.load(field_file(folder, kind, entry["name"]))).long()
     return Field(entry["name"], entry["size"], entry["many"], values)
 
 
-def _file(folder: Path, kind: str, name: str) -> Path:
+def field_file(folder: Path, kind: str, name: str) -> Path:
+    """The values of one field."""
     return folder / f"{kind}_{name}.npy"

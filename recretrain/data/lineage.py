@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from recretrain.data.fields import FIELDS, KINDS, field_file
 
 _FILE = "lineage.json"
 _RECIPE = ("format", "name", "reader", "options", "source", "spaces")  # of stream.json: how the rows were made
@@ -24,8 +27,8 @@ _BY_PERIOD = ("period_", "tokens_", "candidates_")  # files with a part for each
 def lineage(folder: Path) -> list[str]:
     """Digests of the periods of a prepared folder, each of its recipe and all periods so far with their new ids.
 
-    They are kept in the folder. Facts beside the rows (such as fields) belong to the recipe: other facts are other
-    data from the first period on.
+    They are kept in the folder. Fields of users and items belong to the period in which these are new; other facts
+    beside the rows belong to the recipe: other ones are other data from the first period on.
     """
     file = folder / _FILE
     if not file.is_file():
@@ -44,15 +47,21 @@ def first_other(earlier: Sequence[str], now: Sequence[str]) -> int | None:
 def _computed(folder: Path) -> list[str]:
     card = json.loads((folder / "stream.json").read_text())
     digest = hashlib.sha256(json.dumps(_recipe(card), sort_keys=True).encode())
-    for file in sorted(path for path in folder.iterdir() if _is_fact(path)):
+    fields = _fields(folder)
+    for file in sorted(path for path in folder.iterdir() if _is_fact(path) and path not in fields):
         digest.update(file.name.encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
-    vocabularies = [pq.read_table(folder / f"{kind}s.parquet") for kind in ("user", "item")]
+    digest.update(json.dumps([file.name for file in fields]).encode() if fields else b"")
+    vocabularies = {kind: pq.read_table(folder / f"{kind}s.parquet") for kind in KINDS}
+    values = {kind: [np.load(file) for file in fields if file.name.startswith(f"{kind}_")] for kind in KINDS}
     found = []
     for index, period in enumerate(card["periods"]):
         digest.update(json.dumps([period["name"], period["rows"]]).encode())
-        for vocabulary in vocabularies:
-            _add(digest, vocabulary.filter(pc.equal(vocabulary.column("first_period"), index)))
+        for kind, vocabulary in vocabularies.items():
+            new = pc.equal(vocabulary.column("first_period"), index)
+            _add(digest, vocabulary.filter(new))
+            for of_field in values[kind]:
+                _add_values(digest, of_field[new.to_numpy()])
         for prefix in _BY_PERIOD:
             for file in sorted(folder.glob(f"{prefix}{index:03d}.*")):
                 _add_file(digest, file)
@@ -66,9 +75,23 @@ def _recipe(card: dict[str, Any]) -> dict[str, Any]:
     return recipe | ({"files": card["files"]} if generated else {})  # these say how, and not by which files
 
 
+def _fields(folder: Path) -> list[Path]:
+    """The files with a row of values for each id, in order: those of users before those of items."""
+    file = folder / FIELDS
+    card = json.loads(file.read_text()) if file.is_file() else {}
+    return [field_file(folder, kind, entry["name"]) for kind in KINDS for entry in card.get(kind, ())]
+
+
+def _add_values(digest: Any, values: npt.NDArray[np.int32]) -> None:
+    """Values of some ids, each ending in -1, however wide their file is."""
+    ends = np.full((len(values), 1), -1, dtype=np.int32)
+    after_value = np.hstack([ends == -1, values >= 0])  # the first value, and what follows one: one -1 after the last
+    digest.update(np.hstack([values, ends])[after_value].tobytes())
+
+
 def _is_fact(path: Path) -> bool:
-    """Whether a file of the folder tells of ids rather than of periods."""
-    known = ("stream.json", "users.parquet", "items.parquet", _FILE)
+    """Whether a file of the folder tells of more than of periods, ids and their fields."""
+    known = ("stream.json", "users.parquet", "items.parquet", FIELDS, _FILE)
     return path.is_file() and not path.name.startswith((".", *_BY_PERIOD)) and path.name not in known
 
 

@@ -21,12 +21,6 @@ def later(slices) -> list:
     return [([20 + u for u in users], [30 + i for i in items]) for users, items in slices]
 
 
-def without_facts(folder: Path) -> Path:
-    for file in (folder / "fields.json", *folder.glob("*.npy")):
-        file.unlink()
-    return folder
-
-
 def test_equal_data_have_equal_digests_and_each_period_its_own(tmp_path):
     first, again = lineage(stream(tmp_path / "a")), lineage(stream(tmp_path / "b"))
 
@@ -36,8 +30,8 @@ def test_equal_data_have_equal_digests_and_each_period_its_own(tmp_path):
 
 def test_a_stream_with_more_periods_and_ids_begins_as_the_shorter_one(tmp_path):
     whole = [*SLICES, *later(SLICES[:1])]
-    short = lineage(without_facts(stream(tmp_path / "short")))
-    long = lineage(without_facts(stream(tmp_path / "long", whole, n_users=40, n_items=60)))
+    short = lineage(stream(tmp_path / "short"))
+    long = lineage(stream(tmp_path / "long", whole, n_users=40, n_items=60))
 
     assert long[:5] == short
     assert first_other(short, long) is None
@@ -99,7 +93,20 @@ def test_other_options_or_facts_are_other_data_from_the_start(tmp_path):
     folder, options, facts = (stream(tmp_path / name) for name in ("a", "b", "c"))
     card = json.loads((options / "stream.json").read_text())
     (options / "stream.json").write_text(json.dumps(card | {"options": {"k_core": 5}}))
-    (facts / "more.npy").write_bytes(b"facts")
+    np.save(facts / "more.npy", np.zeros(3))
 
     assert first_other(lineage(folder), lineage(options)) == 0
     assert first_other(lineage(folder), lineage(facts)) == 0
+
+
+def test_fields_belong_to_the_period_in_which_their_ids_are_new(tmp_path):
+    whole = [*SLICES, *later(SLICES[:1])]
+    folder, wider, other = (stream(tmp_path / name, whole, n_users=40, n_items=60) for name in ("a", "wider", "other"))
+    values = np.load(folder / "item_genre.npy")
+    changed = values.copy()
+    changed[35, 0] += 1  # of an item that is new in the last period
+    np.save(other / "item_genre.npy", changed)
+    np.save(wider / "item_genre.npy", np.hstack([values, np.full((60, 2), -1, np.int32)]))
+
+    assert first_other(lineage(folder), lineage(other)) == 5
+    assert lineage(folder) == lineage(wider)

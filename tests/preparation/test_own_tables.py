@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recretrain.data.fields import read_fields
+from recretrain.data.lineage import first_other, lineage
 from recretrain.errors import DataError
 from recretrain.preparation.cut import ByCalendar, ByCount
 from recretrain.preparation.prepare import load_source, prepare
@@ -352,6 +353,34 @@ def test_lists_of_parquet_are_many_values(tmp_path: Path) -> None:
     (genre,) = read_fields(with_facts(tmp_path, item="items.parquet")).item
 
     assert (genre.many, genre.values.tolist()) == (True, [[0, -1], [0, 1]])
+
+
+def by_days(tmp: Path, rows: str, facts: str) -> list[str]:
+    """The lineage of rows cut into days, with facts about their items."""
+    write(tmp / "rows.csv", f"user,item,timestamp\n{rows}")
+    facts_file = write(tmp / "items.csv", f"item,kind,tags\n{facts}")
+    source = load_source(CONF / "data" / "table.yaml", path="rows.csv", facts={"item": str(facts_file)})
+    days = ByCalendar(every="day", hours=[0], time_zone="UTC", empty="error", open="keep")
+    return lineage(prepare(replace(source, cut=days), data_root=tmp, cache=tmp / "cache"))
+
+
+@pytest.mark.parametrize(
+    ("facts", "other"),
+    [
+        ("x,red,a|b\ny,blue,a\nz,green,a|b|c\n", None),
+        ("z,red,c\ny,blue,a\nx,red,a|b\n", None),
+        ("x,red,a|b\ny,red,a\nz,red,a\n", 0),
+        ("x,red,a|c\ny,blue,a\nz,red,a\n", None),  # a value is known by its number: b was met once, and is c now
+    ],
+)
+def test_facts_grow_with_the_rows(tmp_path: Path, facts: str, other: int | None) -> None:
+    early = f"a,x,{DAY}\nb,y,{DAY + 1}\n"
+    before = by_days(tmp_path, early, "x,red,a|b\ny,blue,a\n")
+    after = by_days(tmp_path, f"{early}a,z,{DAY + 90_000}\n", facts)
+
+    assert len(before) == 1
+    assert len(after) == 2
+    assert first_other(before, after) == other
 
 
 def test_facts_are_part_of_the_data(tmp_path: Path) -> None:
