@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from benchmarks import catn, episodes, memory, peterrec, sessions, speed
+from benchmarks import catn, episodes, memory, peterrec, sessions, speed, threads
 from benchmarks.history import History
 from benchmarks.measure import Line, table
 
@@ -31,6 +31,7 @@ def _all(history: History, folder: Path) -> Iterator[Line]:
     yield from episodes.lines()
     yield from peterrec.lines()
     yield from catn.lines()
+    yield from threads.lines()
     yield from history.lines()
     yield from memory.lines(folder)
 

@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         os.environ["RECRETRAIN_TRACEBACK"] = "1"
+    # threads of torch that wait for each other sleep; spinning, they starve beside any other busy process
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return ended(lambda: _dispatch(arguments))
 
 

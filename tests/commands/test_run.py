@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,19 @@ def test_a_run_ends_with_the_table_of_its_data_set(recretrain: Any, engine: list
     assert result.out == "table None of 1 runs in outputs/yelp\n"
     assert [(a.config.seed, a.choices["method"], a.choices["data"]) for a in engine] == [(3, "fine_tune", "yelp")]
     assert engine[0].overrides == ["method=fine_tune", "data=yelp", "seed=3"]
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_that_wait_sleep_unless_told_otherwise(given: str | None, found: str) -> None:
+    """OpenMP reads the variable when torch is loaded, which is after the command line has begun."""
+    code = "import os, sys; from recretrain.commands.cli import main; main(['list', 'data']); "
+    code += "print('torch' in sys.modules, os.environ['OMP_WAIT_POLICY'])"
+    env = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    env |= {"OMP_WAIT_POLICY": given} if given else {}
+
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == f"False {found}"
 
 
 def test_a_sweep_ends_with_one_table(recretrain: Any, engine: list[Any]) -> None:
