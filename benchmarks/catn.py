@@ -117,7 +117,7 @@ def convolved(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def backward(net: AspectNet, ratings: Tensor) -> None:
     net.zero_grad()
-    ratings.square().mean().backward()  # type: ignore[no-untyped-call]
+    ratings.square().mean().backward()
 
 
 def network(auxiliary: Literal["live", "released"]) -> AspectNet:

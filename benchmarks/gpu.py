@@ -19,6 +19,7 @@ import torch
 from tabulate import tabulate
 
 from benchmarks import peterrec, sessions
+from benchmarks.measure import repeated
 from recretrain.backbones import softmax
 from recretrain.backbones.mf import MF
 from recretrain.backbones.tables import DenseAdam, TensorFlowAdam
@@ -99,7 +100,7 @@ class Bench:
                 loss.loss(fixed).backward()
                 adam.step()
 
-            yield f"{name}, bare", self.timed(lambda step=step: [step() for _ in range(20)], 5, 20)
+            yield f"{name}, bare", self.timed(partial(repeated, step, 20), 5, 20)
 
     def ranking(self) -> Iterator[tuple[str, float | str]]:
         users, items, asked = self.n(100_000), self.n(50_000), self.n(20_000)
@@ -138,7 +139,7 @@ class Bench:
                     adam.step()
 
                 name = f"ADER, a step of 256, soft-max of {chunk} items at once, products {precision}"
-                yield name, self.timed(lambda step=step: [step() for _ in range(steps)], 3, steps)
+                yield name, self.timed(partial(repeated, step, steps), 3, steps)
                 if self.device.type == "cuda" and precision == "highest":
                     yield f"{name}: calls", self.calls(step)
         softmax._CHUNK = before
@@ -200,7 +201,7 @@ class Bench:
                 adam.step()
 
             what = f"PeterRec, a step of {len(given)} x {peterrec.LONGEST + 1}, four blocks, {name}"
-            yield what, self.timed(lambda step=step: [step() for _ in range(10)], 5, 10)
+            yield what, self.timed(partial(repeated, step, 10), 5, 10)
             if self.device.type == "cuda":
                 yield f"{what}: calls", self.calls(step)
 

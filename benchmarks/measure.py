@@ -48,6 +48,11 @@ def interleaved(first: Work, second: Work, repetitions: int) -> tuple[float, flo
     return median(a for a, _ in times), median(b for _, b in times)
 
 
+def repeated(work: Work, times: int) -> None:
+    for _ in range(times):
+        work()
+
+
 def cpu_seconds(work: Work) -> float:
     start = time.process_time()
     work()

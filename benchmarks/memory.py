@@ -40,7 +40,7 @@ def generate(folder: Path) -> float:
 
     source = load_source(conf_dir() / "data" / "yelp.yaml")
     options = vars(source.generator) | {"reviews": REVIEWS, "users": USERS, "items": ITEMS}
-    type(source.generator)(**options).write(folder)
+    type(source.needed_generator)(**options).write(folder)
     return peak_mb()
 
 
@@ -80,16 +80,21 @@ def evaluate(folder: Path) -> float:
     import torch
 
     from recretrain.backbones.mf import MF
+    from recretrain.data.kinds import Rankings
     from recretrain.data.questions import Arrivals
     from recretrain.data.stream import Stream
     from recretrain.evaluation.rankings import half_ranks
 
     prepared = next((folder / "prepared").glob("yelp-*/stream.json")).parent
-    questions = Arrivals(candidates=CANDIDATES, catalogue="sampled", history=None, history_space=None, seed=0)
+    questions = Arrivals(
+        candidates=CANDIDATES, catalogue="sampled", history=None, history_space=None, had="left_out", seed=0
+    )
     stream = Stream(prepared, questions)
     mf = MF(vocabulary=stream.vocabulary, embedding_size=SIZE, init_std=0.1)
     before = peak_mb()
-    half = half_ranks(mf, stream.questions(len(stream) - 1), torch.device("cpu"))
+    asked = stream.questions(len(stream) - 1)
+    assert isinstance(asked, Rankings)
+    half = half_ranks(mf, asked, torch.device("cpu"))
     if len(half) < QUESTIONS:
         raise ValueError(f"{len(half)} questions instead of {QUESTIONS}: lower PERIODS")
     return peak_mb() - before

@@ -51,8 +51,8 @@ def last_position(dilations: tuple[int, ...], *, longest: int, rows: int, asked:
     _alike(net.features(history), every_position(net, history))
     return faster(
         f"serial patches, {rows} x {longest + 1}, {len(dilations)} blocks: what the last position needs, against all",
-        lambda: net.features(history).sum().backward(),  # type: ignore[no-untyped-call]
-        lambda: every_position(net, history).sum().backward(),  # type: ignore[no-untyped-call]
+        lambda: net.features(history).sum().backward(),
+        lambda: every_position(net, history).sum().backward(),
         asked=asked,
         repetitions=9,
     )
@@ -169,7 +169,7 @@ class Tuning:
     def step(self, batch: Tensor | None = None) -> None:
         self._adam.zero_grad()
         every = torch.arange(len(self._given)) if batch is None else batch
-        self._objective.loss((every,)).backward()  # type: ignore[no-untyped-call]
+        self._objective.loss((every,)).backward()
         self._adam.step()
 
     def epoch(self, *, users: bool = False) -> None:
@@ -198,7 +198,7 @@ class Pretraining:
             loss = self._objective.loss(batch)
             assert loss is not None
             self._adam.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self._adam.step()
 
 

@@ -150,7 +150,7 @@ class PaddedTraining:
         """`history`: -1 before the first item.  # [B, longest], [B]"""
         states = self._encoder(self._table(history + 1) + self._position, mask=self._later, is_causal=True)
         self._adam.zero_grad()
-        self._loss(states, self._table.weight, label).backward()  # type: ignore[no-untyped-call]
+        self._loss(states, self._table.weight, label).backward()
         self._adam.step()
 
 
@@ -205,7 +205,7 @@ class MetaTraining:
             there = item >= 0
             losses.append(self._query_loss(user.view(1), item[there], rating[there], query, answer))
         self._adam.zero_grad()
-        torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
+        torch.stack(losses).mean().backward()
         self._adam.step()
 
     def _query_loss(self, user: Tensor, item: Tensor, rating: Tensor, query: Tensor, answer: Tensor) -> Tensor:

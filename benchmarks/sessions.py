@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from benchmarks import plain
-from benchmarks.measure import Line, cpu_seconds, faster
+from benchmarks.measure import Line, cpu_seconds, faster, repeated
 from recretrain.backbones.ader_sasrec import AderSASRec
 from recretrain.backbones.tables import TensorFlowAdam
 from recretrain.data.interactions import Interactions
@@ -53,7 +53,7 @@ class Training:
 
     def step(self) -> None:
         self.adam.zero_grad()
-        plain_loss(self.model, ITEMS, next(self.batches)).backward()  # type: ignore[no-untyped-call]
+        plain_loss(self.model, ITEMS, next(self.batches)).backward()
         self.adam.step()
 
 
@@ -71,7 +71,7 @@ def step_against(what: str, loss: plain.SequenceLoss, *, asked: float, repetitio
     line = faster(
         f"a step of {BATCH} prefixes, {ITEMS} items, against one padded to {LONGEST}, {what}",
         several,
-        lambda: [padded.step(full, first.label) for _ in range(repetitions)],
+        lambda: repeated(lambda: padded.step(full, first.label), repetitions),
         asked=asked,
         repetitions=1,
     )

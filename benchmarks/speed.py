@@ -19,7 +19,7 @@ from recretrain.data.negatives import NegativeSampler
 from recretrain.data.questions import Arrivals, seen_before
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
-from recretrain.evaluation.rankings import RankEvaluator, half_ranks
+from recretrain.evaluation.rankings import RankEvaluator, half_ranks_and_ties
 from recretrain.methods.learners.log_loss import LogLoss
 from recretrain.records import Row
 
@@ -146,9 +146,9 @@ def catalogue_ranking(scale: Scale) -> Line:
 
 
 def figures(mf: MF, test: Rankings) -> list[Row]:
-    questions = Arrivals(candidates=999, catalogue="sampled", history=None, history_space=None, seed=0)
+    questions = Arrivals(candidates=999, catalogue="sampled", history=None, history_space=None, had="left_out", seed=0)
     evaluator = RankEvaluator(questions=questions, ks=KS, metrics=["recall", "ndcg"])
-    return list(evaluator.rows(0, "test", test, half_ranks(mf, test, CPU)))
+    return list(evaluator.rows(0, "test", test, *half_ranks_and_ties(mf, test, CPU)))
 
 
 def model(scale: Scale) -> MF:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recretrain.backbones.base import Backbone
 from recretrain.backbones.drawing import normal_rows_
+from recretrain.backbones.products import times
 from recretrain.backbones.tables import rows_of
 from recretrain.data.kinds import Questions, Rankings
 from recretrain.data.vocabulary import Vocabulary
@@ -47,7 +48,7 @@ class MF(Backbone):
         if questions.candidates is None:
             assert questions.catalogue is not None
             items = rows_of(self.item, questions.catalogue)
-            return torch.mm(users, items.T, out=self._buffer("all", len(users), len(items)))
+            return times(users, items)
         return self._score_candidates(users, questions.candidates)
 
     def _score_candidates(self, users: Tensor, candidates: Tensor) -> Tensor:
@@ -56,8 +57,7 @@ class MF(Backbone):
         known = int(candidates.max()) + 1 if candidates.device.type == "cpu" else len(self.item)
         offered = self.item[:known]
         if len(offered) <= _GEMM_ITEMS * width:
-            every = torch.mm(users, offered.T, out=self._buffer("all", rows, len(offered)))
-            return torch.gather(every, 1, candidates, out=self._buffer("scores", rows, width))
+            return torch.gather(times(users, offered), 1, candidates, out=self._buffer("scores", rows, width))
         picked = self._buffer("picked", rows * width, users.shape[1])
         torch.index_select(self.item, 0, candidates.reshape(-1), out=picked)
         scores = self._buffer("scores", rows, width)

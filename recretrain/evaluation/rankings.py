@@ -21,7 +21,7 @@ log = logging.getLogger("recretrain")
 
 _CHUNK = 256  # questions scored together among their candidates
 _CATALOGUE_CHUNK = 512  # questions scored together against the whole catalogue: a larger matrix product is a faster one
-_CATALOGUE_SCORES = 2**24  # but no more scores than this at a time (64 MB)
+_CATALOGUE_SCORES = 7_500_000  # but no more scores than this at a time: 30 MB, which malloc keeps and uses again
 _BLOCK = 16  # of those, questions ranked together on a CPU: their scores stay in the cache
 
 
