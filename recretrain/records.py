@@ -38,6 +38,10 @@ def changes_nothing(key: str, value: Any) -> bool:
     return key in LATER and bool(LATER[key] == value)
 
 
+ROWS = "rows.csv"
+COPY = "rows.csv.gz"  # of which damaged rows are written anew
+
+
 @dataclass(frozen=True)
 class Row:
     """One figure of a task: the mean of a metric over the questions of a group."""

@@ -1,24 +1,45 @@
-"""A finished task is sealed: `files.json` has the size and the SHA-256 of each of its files, and comes with them in the
-one rename that makes the task finished. By it whoever reads a task says what has changed since.
+"""What is finished is sealed: `files.json` has the size and the SHA-256 of each file of a folder, and comes with them
+in the one rename that makes the folder. By it whoever reads a file says what has changed since.
+
+The seal of a task also names that of the task before it, so that no task can take the place of another one. A card is a
+file that is sealed by itself: a line or a key of it is the SHA-256 of the rest.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from recretrain.errors import ConfigError, DataError, Mistake
+
 SEAL = "files.json"
 STATE = "state.pt"  # of the newest task alone
+KEY = "sha256"  # of a card: of all its other keys
+_LINE = re.compile(r"# of run (\w+), sha256 of what follows: (\w+)")  # the first one of a config.yaml
+_FOLDER = re.compile(r"seed=-?\d+-([0-9a-f]{10})")  # of a run
 _NEEDED = ("rows.csv", "costs.csv")  # of a task without a seal, as they were before there were any
+_UNREADABLE = (ValueError, EOFError, KeyError, OSError, RuntimeError, NotImplementedError, MemoryError)
 
 
-def seal(folder: Path) -> None:
-    """Write the seal of a folder that holds all of a task's files."""
-    files = {path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in sorted(folder.iterdir())}
-    (folder / SEAL).write_text(json.dumps(files, indent=1) + "\n")
+def seal(folder: Path, after: Path | None = None) -> None:
+    """Write the seal of a folder that holds all of its files; `after`: the folder of the task before it, its sister."""
+    files = {path.name: _entry(path) for path in sorted(folder.iterdir()) if path.is_file() and path.name != SEAL}
+    if after is not None and (after / SEAL).is_file():
+        files[f"../{after.name}/{SEAL}"] = _entry(after / SEAL)
+    _write(folder, files)
+
+
+def add(file: Path, written: Path) -> None:
+    """Tell a folder's seal of a file that is to come there, and is `written` aside."""
+    _write(file.parent, {**(_sealed(file.parent) or {}), file.name: _entry(written)})
 
 
 def finished(tasks: Path) -> list[Path]:
@@ -30,38 +51,128 @@ def finished(tasks: Path) -> list[Path]:
 
 
 def damage(folder: Path, names: Sequence[str] | None = None) -> str | None:
-    """Say which of these files of a finished task, by default of all, is not as it was written; None if none.
+    """Say which of these files of a sealed folder, by default of all, is not as it was written; None if none.
 
-    A task without a seal tells nothing.
+    A folder without a seal tells nothing.
     """
     files = _sealed(folder)
     if files is None:
         return None if not (folder / SEAL).exists() else f"{folder / SEAL} is damaged (it is no list of files)"
-    for name in files if names is None else [name for name in names if name in files]:
-        path = folder / name
+    for name in files if names is None else [name for name in files if name in names or name.startswith("../")]:
+        path = folder.parent / name[3:] if name.startswith("../") else folder / name
         if not path.exists():
             if name != STATE:
                 return f"{path} is gone"
-        elif path.stat().st_size != files[name]["bytes"]:
-            return f"{path} is damaged (it has {path.stat().st_size} bytes and was written with {files[name]['bytes']})"
-        elif _digest(path) != files[name]["sha256"]:
-            return f"{path} is damaged (its bytes have changed since it was written)"
-    return None
+        elif what := _changed(path, files[name]):
+            return f"{path} is damaged ({what})"
+    return _misplaced(folder)
+
+
+def is_as_sealed(path: Path, written: Path | None = None) -> bool:
+    """Whether a file, or what is `written` to take its place, is what its folder's seal tells of."""
+    entry, written = (_sealed(path.parent) or {}).get(path.name), written or path
+    return entry is not None and written.is_file() and _changed(written, entry) is None
+
+
+def whole(path: Path) -> str | None:
+    """Say what is wrong with a file by its folder's seal; looked at once in a process, until the file changes."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return f"{path} is gone"
+    return _looked_at(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Path]:
+    """The door to a prepared file. Raises DataError where it is not as written, or cannot be read in the block."""
+    again = f"; delete {path.parent}, it is made again"
+    if what := whole(path):
+        raise DataError(f"{what}{again}")
+    try:
+        yield path
+    except (Mistake, PermissionError):
+        raise
+    except _UNREADABLE as error:
+        raise DataError(f"{path} is damaged ({first_line(error)}){again}") from error
+
+
+def sealed_text(text: str, run: str) -> str:
+    """The text of a run of this digest behind a line that seals both."""
+    return f"# of run {run}, sha256 of what follows: {_of(run + text)}\n{text}"
+
+
+def text_damage(text: str, run: str | None = None) -> str | None:
+    """Say whether a text is another one than its first line seals, or another run's; without such a line: None."""
+    head, _, rest = text.partition("\n")
+    line = _LINE.fullmatch(head)
+    if line is None:
+        return "its first line has changed since it was written" if "sha256 of what" in head else None
+    if line[2] != _of(line[1] + rest):
+        return "it has changed since it was written"
+    return f"it is of run {line[1]}" if run not in (None, line[1]) else None
+
+
+def is_elsewhere(folder: Path, card: Mapping[str, Any]) -> bool:
+    """Whether a run's folder is named by the digest of another run than its card is of."""
+    named = _FOLDER.fullmatch(folder.name)
+    return named is not None and named[1] != card.get("digest")
+
+
+def sealed_card(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A card with the key that seals it."""
+    return {**content, KEY: _of(_canonical(content))}
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The content of a card. Raises ConfigError where it is not as it was written."""
+    try:
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("it is no object")
+        if (by := content.pop(KEY, None)) is not None and by != _of(_canonical(content)):
+            raise ValueError("it has changed since it was written")
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is damaged ({first_line(error)}); delete {path.parent} and run again") from error
+    return content
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what went wrong."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _is_whole(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     files = _sealed(folder)
-    needed = _NEEDED if files is None else [name for name in files if name != STATE]
+    needed = _NEEDED if files is None else [name for name in files if name != STATE and not name.startswith("../")]
     return all((folder / name).is_file() for name in needed)
+
+
+def _misplaced(folder: Path) -> str | None:
+    """Say whether a task's folder holds another task."""
+    costs = folder / "costs.csv"
+    if not folder.name.isdigit() or not costs.is_file():
+        return None
+    try:
+        with costs.open(newline="", errors="replace") as file:
+            told = [row.get("task") for row in csv.DictReader(file)]
+    except csv.Error as error:
+        return f"{costs} is damaged ({first_line(error)})"
+    return None if told in ([folder.name], []) else f"{folder} is damaged (it holds task {', '.join(map(str, told))})"
+
+
+@lru_cache(4096)
+def _looked_at(path: Path, *_: int) -> str | None:
+    return damage(path.parent, [path.name])
 
 
 def _sealed(folder: Path) -> dict[str, dict[str, Any]] | None:
     """The content of a seal; None where there is none that can be read."""
     try:
         files = json.loads((folder / SEAL).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     whole = isinstance(files, dict) and all(
         isinstance(entry, dict) and {"bytes", "sha256"} <= entry.keys() for entry in files.values()
@@ -69,6 +180,30 @@ def _sealed(folder: Path) -> dict[str, dict[str, Any]] | None:
     return files if whole else None
 
 
+def _write(folder: Path, files: Mapping[str, Any]) -> None:
+    aside = folder / f".{SEAL}"
+    aside.write_text(json.dumps(files, indent=1) + "\n")
+    os.replace(aside, folder / SEAL)
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": _digest(path)}
+
+
+def _changed(path: Path, entry: Mapping[str, Any]) -> str | None:
+    if path.stat().st_size != entry["bytes"]:
+        return f"it has {path.stat().st_size} bytes and was written with {entry['bytes']}"
+    return "its bytes have changed since it was written" if _digest(path) != entry["sha256"] else None
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _canonical(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True)
+
+
+def _of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -96,7 +96,7 @@ def test_every_file_of_a_task_is_in_its_seal(place: Path):
 
     assert len(tasks) == 4
     for task in tasks:
-        names = json.loads((task / sealed.SEAL).read_text()).keys()
+        names = {name for name in json.loads((task / sealed.SEAL).read_text()) if not name.startswith("../")}
         assert {"rows.csv", "costs.csv", "ranks.npz", "state.pt"} <= names
         assert {path.name for path in task.iterdir()} - {sealed.SEAL} == names - ({"state.pt"} - set(_states(task)))
 

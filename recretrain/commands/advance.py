@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from recretrain.engine.finished import choices_of, stored
 from recretrain.engine.runner import run
 from recretrain.engine.store import RunStore
 from recretrain.errors import ConfigError
+from recretrain.sealed import read_card
 
 
 def advance(folder: Path, trusted: Sequence[str] = ()) -> str:
@@ -26,7 +26,7 @@ def advance(folder: Path, trusted: Sequence[str] = ()) -> str:
     store = RunStore(folder)
     before = store.done()
     run(config, choices=choices, overrides=card["overrides"])
-    done, periods = store.done(), json.loads((folder / "run.json").read_text())["lineage"]
+    done, periods = store.done(), read_card(folder / "run.json")["lineage"]
     if done == before:
         return f"{folder}: nothing new, all {done} tasks are done with the {len(periods)} periods of its data"
     return f"{folder}: {done - before} new task{'s' * (done - before > 1)}, {done} in all"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple, TypeAlias
 
-from recretrain.sealed import finished
+from recretrain.errors import ConfigError
+from recretrain.sealed import finished, read_card
 
 
 class Cost(NamedTuple):
@@ -49,10 +49,10 @@ def in_words(seconds: float | None) -> str:
 
 def _card(file: Path) -> dict[str, Any] | None:
     try:
-        card = json.loads(file.read_text())
-    except ValueError:
+        card = read_card(file)
+    except ConfigError:
         return None
-    return card if isinstance(card, dict) and {"data", "method", "tasks"} <= card.keys() else None
+    return card if {"data", "method", "tasks"} <= card.keys() else None
 
 
 def _rows(file: Path) -> list[dict[str, str]]:

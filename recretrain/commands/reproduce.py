@@ -12,7 +12,7 @@ from recretrain.commands.costs import Costs, costs, in_words
 from recretrain.configuration.compose import compose, conf_dir, data_name, expand, explained, run_folder
 from recretrain.configuration.messages import choose_from
 from recretrain.errors import ConfigError, DataError
-from recretrain.sealed import finished
+from recretrain.sealed import finished, read_card
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -149,12 +149,10 @@ def _sum(seconds: Sequence[float | None]) -> str:
 
 def state(job: Sequence[str]) -> str:
     """`done`, `3 tasks done` or `missing`, read from the run folder."""
-    import json
-
     folder = run_folder(*compose(job))
     done = len(finished(folder / "tasks"))
     card = folder / "run.json"
-    if card.is_file() and done >= json.loads(card.read_text())["tasks"]:
+    if card.is_file() and done >= read_card(card)["tasks"]:
         return "done"
     return f"{done} tasks done" if done else "missing"
 

@@ -10,6 +10,7 @@ from recretrain.configuration.compose import compose
 from recretrain.configuration.imports import resolve
 from recretrain.configuration.signatures import nodes
 from recretrain.errors import ConfigError
+from recretrain.sealed import text_damage
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -18,15 +19,15 @@ LARGEST = 2**20  # bytes of a config.yaml; ours have some thousand
 ROOMS = ("backbones", "data", "engine.machine", "evaluation", "methods", "preparation")  # of what settings are built
 
 
-def read(file: Path, trusted: Sequence[str] = ()) -> DictConfig:
+def read(file: Path, trusted: Sequence[str] = (), run: str | None = None) -> DictConfig:
     """The stored settings of a run.
 
-    `trusted`: packages and modules whose classes may be built too, such as that of a method of one's own. Raises
-    ConfigError where the file is no such settings, or names another class or function.
+    `trusted`: packages and modules whose classes may be built too, such as that of a method of one's own. `run`: its
+    digest. Raises ConfigError where the file is no such settings, or names another class or function.
     """
     from omegaconf import OmegaConf
 
-    values = _values(file)
+    values = _values(file, run)
     values["logger"] = {}  # of those who ran it
     for path, node in nodes(values):
         target = str(node["_target_"])
@@ -47,7 +48,7 @@ def named_in(overrides: Sequence[str]) -> list[str]:
     return sorted({str(node["_target_"]).partition(".")[0] for _, node in nodes(values)} - {"recretrain"})
 
 
-def _values(file: Path) -> dict[str, Any]:
+def _values(file: Path, run: str | None) -> dict[str, Any]:
     """The file's content; no reference within it is followed, neither of YAML nor of OmegaConf."""
     import yaml
 
@@ -55,6 +56,8 @@ def _values(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} holds more than {LARGEST // 2**20} MB, which no settings do; it is not of a run")
     try:
         text = file.read_text()
+        if what := text_damage(text, run):
+            raise ConfigError(f"{file} is damaged ({what}); repeat the run's command")
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise ConfigError(f"{file} holds YAML references, which recretrain never writes; it is not of a run")
         values = yaml.safe_load(text)

@@ -7,16 +7,18 @@ this interaction's own item is left out.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from recretrain.errors import DataError, UserError
+from recretrain.once import made
+from recretrain.sealed import reading
 
 Ints = npt.NDArray[np.int64]
 Drawn = npt.NDArray[np.int32]
@@ -40,15 +42,11 @@ def stored_candidates(
     if brought.exists():
         return _first_columns(brought, count)
     path = folder / f"candidates-{count}-seed{seed}{'-had' * had_too}" / f"period_{period:03d}.npy"
-    if not path.exists():
-        drawn = draw_candidates(history(), count, np.random.default_rng([seed, period]), had_too=had_too)
-        path.parent.mkdir(exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        with aside.open("wb") as file:
-            np.save(file, drawn)
-        os.replace(aside, path)
-    kept: Drawn = np.load(path, mmap_mode="c")
-    return kept
+
+    def draw(out: BinaryIO) -> None:
+        np.save(out, draw_candidates(history(), count, np.random.default_rng([seed, period]), had_too=had_too))
+
+    return _mapped(made(path, draw))
 
 
 @dataclass(frozen=True)
@@ -174,10 +172,16 @@ def _draw_by_rejection(known: Ints, row_of: Ints, taken: Ints, count: int, rng: 
 
 
 def _first_columns(path: Path, count: int) -> Drawn:
-    stored = np.load(path, mmap_mode="c")
+    stored = _mapped(path)
     if stored.shape[1] < count:
         raise DataError(
             f"{path} brings {stored.shape[1]} candidates a question, fewer than eval.questions.candidates={count}; "
             f"set eval.questions.candidates={stored.shape[1]} or less"
         )
     return np.asarray(stored[:, :count])
+
+
+def _mapped(path: Path) -> Drawn:
+    with reading(path):
+        found: Drawn = np.load(path, mmap_mode="c")
+        return found

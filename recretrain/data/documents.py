@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recretrain.data.interactions import PAD, Interactions, Ragged, concatenate
 from recretrain.errors import DataError
+from recretrain.sealed import reading
 
 
 class Texts(NamedTuple):
@@ -26,7 +27,7 @@ def read_tokens(folder: Path, period: int) -> Ragged:
     file = folder / f"tokens_{period:03d}.npz"
     if not file.is_file():
         raise DataError(f"{folder.name} has no texts ({file.name}); use data with reviews")
-    with np.load(file) as stored:
+    with reading(file), np.load(file) as stored:
         return Ragged(torch.from_numpy(stored["offsets"]).long(), torch.from_numpy(stored["values"]).long())
 
 

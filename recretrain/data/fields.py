@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recretrain.sealed import reading
+
 KINDS = ("user", "item")
 FIELDS = "fields.json"  # which fields there are
 
@@ -42,12 +44,16 @@ class Fields:
 def read_fields(folder: Path) -> Fields:
     """The fields of a prepared folder (docs/contracts.md); none where its source knows none."""
     path = folder / FIELDS
-    card = json.loads(path.read_text()) if path.is_file() else {kind: [] for kind in KINDS}
+    card: dict[str, Any] = {kind: [] for kind in KINDS}
+    if path.is_file():
+        with reading(path):
+            card = json.loads(path.read_text())
     return Fields(**{kind: [_read(folder, kind, entry) for entry in entries] for kind, entries in card.items()})
 
 
 def _read(folder: Path, kind: str, entry: Mapping[str, Any]) -> Field:
-    values = torch.from_numpy(np.load(field_file(folder, kind, entry["name"]))).long()
+    with reading(field_file(folder, kind, entry["name"])) as file:
+        values = torch.from_numpy(np.load(file)).long()
     return Field(entry["name"], entry["size"], entry["many"], values)
 
 

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recretrain.data.fields import FIELDS, KINDS, field_file
+from recretrain.once import made
+from recretrain.sealed import SEAL, reading
 
 _FILE = "lineage.json"
 _RECIPE = ("format", "name", "reader", "options", "source", "spaces")  # of stream.json: how the rows were made
@@ -30,12 +31,8 @@ def lineage(folder: Path) -> list[str]:
     They are kept in the folder. Fields of users and items belong to the period in which these are new; other facts
     beside the rows belong to the recipe: other ones are other data from the first period on.
     """
-    file = folder / _FILE
-    if not file.is_file():
-        aside = folder / f".{_FILE}.{os.getpid()}"
-        aside.write_text(json.dumps(_computed(folder)) + "\n")
-        os.replace(aside, file)
-    kept: list[str] = json.loads(file.read_text())
+    with reading(made(folder / _FILE, lambda out: _write(folder, out))) as file:
+        kept: list[str] = json.loads(file.read_text())
     return kept
 
 
@@ -44,16 +41,22 @@ def first_other(earlier: Sequence[str], now: Sequence[str]) -> int | None:
     return next((place for place, one in enumerate(earlier) if list(now[place : place + 1]) != [one]), None)
 
 
+def _write(folder: Path, out: BinaryIO) -> None:
+    out.write(f"{json.dumps(_computed(folder))}\n".encode())
+
+
 def _computed(folder: Path) -> list[str]:
-    card = json.loads((folder / "stream.json").read_text())
+    with reading(folder / "stream.json") as file:
+        card = json.loads(file.read_text())
     digest = hashlib.sha256(json.dumps(_recipe(card), sort_keys=True).encode())
     fields = _fields(folder)
     for file in sorted(path for path in folder.iterdir() if _is_fact(path) and path not in fields):
         digest.update(file.name.encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        with reading(file):
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
     digest.update(json.dumps([file.name for file in fields]).encode() if fields else b"")
-    vocabularies = {kind: pq.read_table(folder / f"{kind}s.parquet") for kind in KINDS}
-    values = {kind: [np.load(file) for file in fields if file.name.startswith(f"{kind}_")] for kind in KINDS}
+    vocabularies = {kind: _table(folder / f"{kind}s.parquet") for kind in KINDS}
+    values = {kind: [_values(file) for file in fields if file.name.startswith(f"{kind}_")] for kind in KINDS}
     found = []
     for index, period in enumerate(card["periods"]):
         digest.update(json.dumps([period["name"], period["rows"]]).encode())
@@ -78,7 +81,10 @@ def _recipe(card: dict[str, Any]) -> dict[str, Any]:
 def _fields(folder: Path) -> list[Path]:
     """The files with a row of values for each id, in order: those of users before those of items."""
     file = folder / FIELDS
-    card = json.loads(file.read_text()) if file.is_file() else {}
+    card: dict[str, Any] = {}
+    if file.is_file():
+        with reading(file):
+            card = json.loads(file.read_text())
     return [field_file(folder, kind, entry["name"]) for kind in KINDS for entry in card.get(kind, ())]
 
 
@@ -91,20 +97,34 @@ def _add_values(digest: Any, values: npt.NDArray[np.int32]) -> None:
 
 def _is_fact(path: Path) -> bool:
     """Whether a file of the folder tells of more than of periods, ids and their fields."""
-    known = ("stream.json", "users.parquet", "items.parquet", FIELDS, _FILE)
+    known = ("stream.json", "users.parquet", "items.parquet", FIELDS, _FILE, SEAL)
     return path.is_file() and not path.name.startswith((".", *_BY_PERIOD)) and path.name not in known
 
 
 def _add_file(digest: Any, file: Path) -> None:
     """The contents, not the bytes: those of a parquet file name the version that wrote it."""
     if file.suffix == ".parquet":
-        _add(digest, pq.read_table(file))
-    elif file.suffix == ".npz":
-        with np.load(file) as arrays:
-            for name in sorted(arrays.files):
-                digest.update(np.ascontiguousarray(arrays[name]).data)
-    else:
-        digest.update(np.ascontiguousarray(np.load(file, mmap_mode="r")).data)
+        _add(digest, _table(file))
+        return
+    with reading(file):
+        found = np.load(file, mmap_mode="r")
+        if file.suffix == ".npz":
+            with found as arrays:
+                for name in sorted(arrays.files):
+                    digest.update(np.ascontiguousarray(arrays[name]).data)
+        else:
+            digest.update(np.ascontiguousarray(found).data)
+
+
+def _values(file: Path) -> npt.NDArray[np.int32]:
+    with reading(file):
+        found: npt.NDArray[np.int32] = np.load(file)
+        return found
+
+
+def _table(file: Path) -> pa.Table:
+    with reading(file):
+        return pq.read_table(file)
 
 
 def _add(digest: Any, table: pa.Table) -> None:

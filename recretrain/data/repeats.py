@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor
 
 from recretrain.data.interactions import Interactions, concatenate
 from recretrain.data.stream import PARTS, Stream
+from recretrain.once import made
+from recretrain.sealed import reading
 
 
 def had_before(stream: Stream, period: int, part: str | None) -> Interactions:
@@ -31,14 +33,13 @@ def again(stream: Stream, period: int, part: str | None) -> Tensor | None:
     if part is not None and stream.has_parts(period):
         return _are_among(stream.interactions(period, part), had_before(stream, period, part), stream.n_items)
     file = stream.folder / "again" / f"period_{period:03d}.npy"
-    if not file.is_file():  # kept: it is asked for whenever a method looks at a period's questions
+
+    def find(out: BinaryIO) -> None:
         found = _are_among(stream.interactions(period, part), had_before(stream, period, part), stream.n_items)
-        file.parent.mkdir(exist_ok=True)
-        aside = file.with_name(f".{file.name}.{os.getpid()}")
-        with aside.open("wb") as out:
-            np.save(out, found.numpy())
-        os.replace(aside, file)
-    return torch.from_numpy(np.load(file))
+        np.save(out, found.numpy())
+
+    with reading(made(file, find)):  # kept: it is asked for whenever a method looks at a period's questions
+        return torch.from_numpy(np.load(file))
 
 
 def _are_among(rows: Interactions, earlier: Interactions, n_items: int) -> Tensor:

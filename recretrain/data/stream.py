@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from recretrain.data.interactions import Interactions, concatenate
 from recretrain.data.kinds import TestSet
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.errors import DataError
+from recretrain.sealed import reading
 
 PARTS = ("train", "valid", "test", "context")  # by their numbers in the column `part`
 _PAST = ("context", "train")  # parts of a period that are known before its questions are asked
@@ -173,7 +175,8 @@ class Stream:
 
     def __init__(self, folder: Path, asks: Asks) -> None:
         self.folder = Path(folder)
-        self.card: dict[str, Any] = json.loads((self.folder / "stream.json").read_text())
+        with reading(self.folder / "stream.json") as file:
+            self.card: dict[str, Any] = json.loads(file.read_text())
         self.asks = asks
         self.n_users: int = self.card["n_users"]
         self.n_items: int = self.card["n_items"]
@@ -231,12 +234,13 @@ class Stream:
 
     def rows_of_users(self, period: int) -> Tensor:
         """How many rows each user has in the file of a period.  # [n_users]"""
-        users = pq.read_table(self._file(period), columns=["user"]).column("user").to_numpy()
+        users = self._table(period, "user").column("user").to_numpy()
         return torch.bincount(torch.from_numpy(users.copy()), minlength=self.n_users)
 
     def has_parts(self, period: int) -> bool:
         """Whether the rows of `period` are parted into train, valid and test."""
-        return "part" in pq.read_schema(self._file(period)).names
+        with reading(self._file(period)) as file:
+            return "part" in pq.read_schema(file).names
 
     def has_part(self, period: int, part: str) -> bool:
         """Whether `period` is parted and has rows of this part."""
@@ -261,7 +265,7 @@ class Stream:
 
     def parts(self, period: int) -> Tensor:
         """The part of each row of `interactions(period)`, by its number in `PARTS`, where it is parted.  # [N] int8"""
-        column = pq.read_table(self._file(period), columns=["part"]).column("part").to_numpy()
+        column = self._table(period, "part").column("part").to_numpy()
         return torch.from_numpy(column[column != PARTS.index("context")])
 
     def before(self, period: int, space: int, *, context: bool = True) -> Interactions:
@@ -306,10 +310,15 @@ class Stream:
 
     def _rows(self, period: int) -> tuple[Interactions, Tensor | None]:
         """All rows of the file, and the part of each by its number where they are parted."""
-        table = pq.read_table(self._file(period))
+        table = self._table(period)
         columns = {n: torch.from_numpy(table.column(n).to_numpy().copy()) for n in table.column_names}
         parts = columns.pop("part", None)
         return Interactions(columns.pop("user"), columns.pop("item"), columns), parts
+
+    def _table(self, period: int, *columns: str) -> pa.Table:
+        """The rows of a file, by default with all its columns."""
+        with reading(self._file(period)) as file:
+            return pq.read_table(file, columns=list(columns) or None)
 
     def _file(self, period: int) -> Path:
         return self.folder / f"period_{period:03d}.parquet"
@@ -347,7 +356,8 @@ class _Slice(Rows):
 
 
 def _first_period(path: Path) -> Tensor:
-    table = pq.read_table(path, columns=["id", "first_period"])
+    with reading(path):
+        table = pq.read_table(path, columns=["id", "first_period"])
     ids = table.column("id").to_numpy()
     if not np.array_equal(ids, np.arange(len(ids))):
         raise DataError(f"{path}: ids are not 0..n-1; delete the folder and prepare the data again")

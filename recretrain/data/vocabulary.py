@@ -13,6 +13,7 @@ from torch import Tensor
 
 from recretrain.data.fields import Fields, read_fields
 from recretrain.errors import DataError
+from recretrain.sealed import reading
 
 ONE_SPACE = ("items",)
 
@@ -46,7 +47,8 @@ class Vocabulary:
     @classmethod
     def read(cls, folder: Path) -> Vocabulary:
         """The vocabulary of a prepared folder (layout: docs/contracts.md)."""
-        card = json.loads((folder / "stream.json").read_text())
+        with reading(folder / "stream.json") as file:
+            card = json.loads(file.read_text())
         spaces = tuple(card.get("spaces", ONE_SPACE))
         item_space = _column(folder / "items.parquet", "space") if len(spaces) > 1 else None
         return cls(
@@ -96,8 +98,10 @@ class Vocabulary:
         file = None if self._folder is None else self._folder / "word_vectors.npy"
         if file is None or not file.is_file():
             raise DataError("these data have no vectors of words; use data with reviews, such as data=amazon_pair")
-        return torch.from_numpy(np.load(file))
+        with reading(file):
+            return torch.from_numpy(np.load(file))
 
 
 def _column(path: Path, name: str) -> Tensor:
-    return torch.from_numpy(pq.read_table(path, columns=[name]).column(name).to_numpy().astype("int64"))
+    with reading(path):
+        return torch.from_numpy(pq.read_table(path, columns=[name]).column(name).to_numpy().astype("int64"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from recretrain.engine.build import Experiment, experiment
 from recretrain.engine.store import RunStore
 from recretrain.errors import ConfigError
 from recretrain.methods.base import RetrainMethod
+from recretrain.sealed import read_card, reading
 
 
 def finished(folder: Path, trusted: Sequence[str] = ()) -> tuple[Experiment, RetrainMethod[Any], int]:
@@ -49,7 +49,8 @@ def column(file: Path, name: str) -> dict[int, str]:
     """A column of a prepared folder's table by id, as text; empty where there is no such file."""
     if not file.is_file():
         return {}
-    table = pq.read_table(file, columns=["id", name])
+    with reading(file):
+        table = pq.read_table(file, columns=["id", name])
     return dict(zip(table.column("id").to_pylist(), map(str, table.column(name).to_pylist()), strict=True))
 
 
@@ -63,6 +64,7 @@ def stored(folder: Path, trusted: Sequence[str] = ()) -> tuple[DictConfig, dict[
     file, card = folder / "config.yaml", folder / "run.json"
     if not file.is_file() or not card.is_file():
         raise ConfigError(f"{folder} is no run folder (it has no config.yaml and run.json); name one below outputs/")
-    config = trust.read(file, trusted)
+    facts = read_card(card)
+    config = trust.read(file, trusted, facts.get("digest"))
     check(config)
-    return config, json.loads(card.read_text())
+    return config, facts

@@ -7,17 +7,19 @@ import inspect
 import json
 import logging
 import os
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
 from hydra.utils import get_class
 
 from recretrain.backbones.base import Backbone
 from recretrain.engine.costs import Meter
+from recretrain.once import only_one
+from recretrain.sealed import first_line
 
 log = logging.getLogger("recretrain")
 
@@ -43,8 +45,7 @@ class Pretrained:
         whole = {**self.identity, "learner": learner, "code": code_of(learner)}
         identity = json.dumps(whole, sort_keys=True, default=str)
         file = self.folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.pt"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(file.with_suffix(".lock")):
+        with only_one(file):
             state = _read(file, identity)
             if state is not None:
                 backbone.load_state_dict(state["backbone"])
@@ -84,9 +85,10 @@ def _read(file: Path, identity: str) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     try:
+        _check_sums(file)
         state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # of a damaged file anything may be read
-        log.warning("%s is damaged (%s); it is made again", file, error)
+        log.warning("%s is damaged (%s); it is made again", file, first_line(error))
         return None
     if state.get("identity") != identity:
         log.warning("%s is of other settings; it is made again", file)
@@ -94,8 +96,15 @@ def _read(file: Path, identity: str) -> dict[str, Any] | None:
     return state
 
 
+def _check_sums(file: Path) -> None:
+    """Raise ValueError where what torch wrote has changed: it writes check sums, and reads without a look at them."""
+    with zipfile.ZipFile(file) as archive:
+        if name := archive.testzip():
+            raise ValueError(f"{name} has changed since it was written")
+
+
 def _write(file: Path, state: Mapping[str, Any]) -> None:
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    aside = file.with_name(f".{file.name}.aside")  # of a process that was killed: written over
     torch.save(dict(state), aside)
     os.replace(aside, file)
 

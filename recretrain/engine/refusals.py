@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from recretrain.data.stream import Foresees
 from recretrain.engine.build import Experiment
 from recretrain.errors import ConfigError, DataError, UserError
-from recretrain.sealed import finished
+from recretrain.sealed import finished, reading
 
 
 def check_questions(asked: Experiment) -> None:
@@ -43,5 +43,6 @@ def users_by_name(prepared: Path) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        table = pq.read_table(prepared / "users.parquet", columns=["key"])
+        with reading(prepared / "users.parquet") as file:
+            table = pq.read_table(file, columns=["key"])
         raise error.named(str(table.column("key")[error.user])) from error

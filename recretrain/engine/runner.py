@@ -49,9 +49,10 @@ def run(config: DictConfig, *, choices: Mapping[str, str], overrides: Sequence[s
 
 
 def _kept(asked: Experiment, store: RunStore, jobs: int) -> Path:
-    if _is_done(asked, store):
+    if _is_done(asked, store) and not store.litter():
         return store.folder
     with store.locked():
+        store.tidy()
         try:
             with users_by_name(asked.stream.folder):
                 _run(asked, store, jobs)
@@ -65,15 +66,15 @@ def _kept(asked: Experiment, store: RunStore, jobs: int) -> Path:
 def _run(asked: Experiment, store: RunStore, jobs: int) -> None:
     if _is_done(asked, store):  # by a process that held the lock
         return
-    before, done = store.read_json("run.json"), store.done()
+    before, done = store.card(), store.done()
     threads = provenance.threads_of(before, done, asked.machine.asked_threads, asked.machine.threads(jobs))
     torch.set_num_threads(threads)
     now = card_of(asked, threads)
     here = provenance.process_of(now, done)
     card = provenance.joined(before, provenance.continued(before, now, done), here)
     check_questions(asked)
-    store.write_text("config.yaml", asked.names.text)
-    store.write_json("run.json", card)
+    store.write_config(asked.names.text, asked.names.digest)
+    store.write_card(card)
     synthetic = " (synthetic)" if asked.stream.synthetic else ""
     # bars of parallel jobs would overwrite each other; their lines do not
     bar = asked.machine.progress and jobs == 1
@@ -81,7 +82,7 @@ def _run(asked: Experiment, store: RunStore, jobs: int) -> None:
     progress.begins(asked.names.text)
     for index in loop(asked, store, progress, threads):
         here["tasks"][1] = index
-        store.write_json("run.json", card)
+        store.write_card(card)
     progress.ends()
 
 
@@ -91,9 +92,12 @@ def _is_done(asked: Experiment, store: RunStore) -> bool:
     if not done:
         return False
     card = card_of(asked, asked.machine.threads(1))
-    check_same_data(store.folder, store.read_json("run.json"), card, asked.stream)
+    check_same_data(store.folder, store.card(), card, asked.stream)
     if done < card["tasks"]:
         return False
+    store.check()
+    if not store.has_config(asked.names.digest):  # the folder's name says that it is this configuration's
+        store.write_config(asked.names.text, asked.names.digest)
     log.info("%s: all %d tasks are done", store.folder, card["tasks"])
     return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import os
 import pickle
@@ -20,7 +21,9 @@ from filelock import FileLock, Timeout
 
 from recretrain import sealed
 from recretrain.errors import ConfigError
-from recretrain.records import Costs, Loss, Row
+from recretrain.records import COPY, ROWS, Costs, Loss, Row
+
+_CARDS = ("run.json", "config.yaml", "error.txt")
 
 
 class RunStore:
@@ -71,32 +74,63 @@ class RunStore:
         aside.mkdir()
         torch.save(dict(state), aside / "state.pt")
         costs = replace(costs, state_bytes=(aside / "state.pt").stat().st_size)
-        _write_csv(aside / "rows.csv", Row, rows)
+        _write_csv(aside / ROWS, Row, rows)
         _write_csv(aside / "costs.csv", Costs, [costs])
         _write_csv(aside / "losses.csv", Loss, losses)
         np.savez_compressed(aside / "ranks.npz", **ranks)  # type: ignore[arg-type]
-        sealed.seal(aside)
+        (aside / COPY).write_bytes(gzip.compress((aside / ROWS).read_bytes(), mtime=0))
+        sealed.seal(aside, after=self.tasks / str(index - 1) if index else None)
         _flush(aside)
         final = self.tasks / str(index)
         shutil.rmtree(final, ignore_errors=True)  # what is left of a task that is not whole
         os.replace(aside, final)
         _flush(self.tasks)
-        for earlier in range(index):
-            (self.tasks / str(earlier) / sealed.STATE).unlink(missing_ok=True)
+        self.tidy()
+
+    def litter(self) -> list[Path]:
+        """What a process that was killed has left: tasks and cards half written, and states that are not the newest."""
+        half = [*self.tasks.glob(".*"), *(self.folder / f".{name}" for name in _CARDS)]
+        old = [folder / sealed.STATE for folder in sealed.finished(self.tasks)[:-1]]
+        return [path for path in (*half, *old) if path.exists()]
+
+    def tidy(self) -> None:
+        """Remove the litter. Needs the lock."""
+        for path in self.litter():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def mend(self) -> list[Path]:
+        """Write rows.csv anew wherever it is damaged or gone and its copy is whole.
+
+        What is written is what the seal tells of. Needs the lock.
+        """
+        return [task / ROWS for task in sorted(self.tasks.glob("[0-9]*")) if _mend(task)]
 
     def state(self, index: int, device: torch.device) -> dict[str, Any]:
         """The state after task `index`, the newest one."""
-        path = self.tasks / str(index) / "state.pt"
+        path, again = self.tasks / str(index) / "state.pt", f"delete {self.folder} and run again"
         if not path.exists():
-            raise ConfigError(f"{path} is gone, so the run cannot go on; delete {self.folder} and run again")
+            raise ConfigError(f"{path} is gone, so the run cannot go on; {again}")
         try:
             state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
-            raise ConfigError(f"{path} is damaged ({_first(error)}); delete {self.folder} and run again") from error
+            raise ConfigError(f"{path} is damaged ({sealed.first_line(error)}); {again}") from error
         return state
 
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        self.write_text(name, json.dumps(content, indent=2) + "\n")
+    def write_card(self, content: Mapping[str, Any]) -> None:
+        """Write run.json, sealed."""
+        self.write_text("run.json", json.dumps(sealed.sealed_card(content), indent=2) + "\n")
+
+    def write_config(self, text: str, digest: str) -> None:
+        """Write config.yaml of the run of this digest, sealed."""
+        self.write_text("config.yaml", sealed.sealed_text(text, digest))
+
+    def has_config(self, digest: str) -> bool:
+        """Whether config.yaml is there, as it was written, and of the run of this digest."""
+        path = self.folder / "config.yaml"
+        return path.is_file() and sealed.text_damage(path.read_text(errors="replace"), digest) is None
 
     def write_text(self, name: str, text: str) -> None:
         aside = self.folder / f".{name}"
@@ -106,16 +140,31 @@ class RunStore:
             os.fsync(file.fileno())
         os.replace(aside, self.folder / name)
 
-    def read_json(self, name: str) -> dict[str, Any] | None:
-        """A file of the run; None where there is none. Raises ConfigError for one that is damaged."""
-        path = self.folder / name
+    def card(self) -> dict[str, Any] | None:
+        """The content of run.json; None where there is none. Raises ConfigError for one that is damaged."""
+        path = self.folder / "run.json"
         if not path.exists():
+            if sealed.finished(self.tasks):
+                raise ConfigError(f"{path} is gone; delete {self.folder} and run again")
             return None
-        try:
-            content: dict[str, Any] = json.loads(path.read_text())
-        except ValueError as error:
-            raise ConfigError(f"{path} is damaged ({_first(error)}); delete {self.folder} and run again") from error
-        return content
+        card = sealed.read_card(path)
+        if sealed.is_elsewhere(self.folder, card):
+            raise ConfigError(f"{path} is of another run ({card.get('digest')}); delete {self.folder} and run again")
+        return card
+
+
+def _mend(task: Path) -> bool:
+    """Write a task's rows.csv anew if need be and the copy lets it."""
+    if sealed.is_as_sealed(task / ROWS) or not sealed.is_as_sealed(task / COPY):
+        return False
+    aside = task / f".{ROWS}"
+    aside.write_bytes(gzip.decompress((task / COPY).read_bytes()))
+    if not sealed.is_as_sealed(task / ROWS, aside):
+        aside.unlink()
+        return False
+    os.replace(aside, task / ROWS)
+    _flush(task)
+    return True
 
 
 def _write_csv(path: Path, kind: type[Any], records: Iterable[Any]) -> None:
@@ -135,8 +184,3 @@ def _flush(folder: Path) -> None:
             os.fsync(place)
         finally:
             os.close(place)
-
-
-def _first(error: Exception) -> str:
-    """The first line of what went wrong."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -16,12 +16,13 @@ import numpy as np
 import pyarrow.compute as pc
 
 from recretrain.errors import DataError
+from recretrain.once import aside_of
 from recretrain.preparation import checks
 from recretrain.preparation.checks import PARTS
 from recretrain.preparation.cut import Cut, Slice, slices_of
-from recretrain.preparation.places import aside_of
 from recretrain.preparation.sources.base import Deletion, Source
 from recretrain.preparation.sql import Connection, quoted
+from recretrain.sealed import seal
 
 TEXTS = 100_000  # whose words are in memory at a time
 CONTEXT = PARTS.index("context")  # rows that are given as history, neither learned nor asked
@@ -50,6 +51,7 @@ def build(source: Source, files: Sequence[Path], folder: Path, card: dict[str, A
         sizes = {f"n_{kind}s": _write_vocabulary(connection, kind, aside) for kind in ("user", "item")}
         card = card | sizes | spaces | words | {"columns": columns, "periods": periods, "counts": counts}
         (aside / "stream.json").write_text(json.dumps(card, indent=1) + "\n")
+        seal(aside)
     log.info("%s: %d periods in %s", source.name, len(slices), folder)
 
 

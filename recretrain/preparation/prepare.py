@@ -12,13 +12,14 @@ from typing import Any
 import duckdb
 
 from recretrain.errors import DataError
+from recretrain.once import aside_of, only_one
 from recretrain.preparation.checks import PARTS
 from recretrain.preparation.contents import content_of
 from recretrain.preparation.cut import Cut
 from recretrain.preparation.period_files import build
-from recretrain.preparation.places import aside_of, only_one
 from recretrain.preparation.sources.base import Source, flat, plain
 from recretrain.preparation.sql import quoted
+from recretrain.sealed import reading
 
 FORMAT = 1  # of the prepared folder; part of its digest
 MEMORY = "1GB"
@@ -59,7 +60,8 @@ def prepared_before(source: Source, cache: Path, digest: str) -> Path | None:
 
 def describe(folder: Path) -> dict[str, Any]:
     """The contents of a prepared folder, for people: stream.json and what can be counted in the files."""
-    card: dict[str, Any] = json.loads((folder / "stream.json").read_text())
+    with reading(folder / "stream.json") as file:
+        card: dict[str, Any] = json.loads(file.read_text())
     periods = card["periods"]
     arrivals = {kind: _arrivals(folder / f"{kind}.parquet") for kind in ("users", "items")}
     for index, period in enumerate(periods):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from torch import Tensor
 
@@ -13,6 +13,7 @@ from recretrain.configuration.compose import conf_dir
 from recretrain.errors import ReportError
 from recretrain.records import RunCard
 from recretrain.report import render
+from recretrain.sealed import read_card
 from recretrain.serving.opened import Opened
 
 PRODUCTS = """\
@@ -44,7 +45,7 @@ print({name: (value.shape, value.dtype) for name, value in weights.items()})
 
 def card(run: Opened, weights: Mapping[str, Tensor], tables: Mapping[str, Tensor], *, products: bool) -> str:
     """The text. `products`: scores are the dot products of the tables' rows."""
-    facts: RunCard = json.loads((run.folder / "run.json").read_text())
+    facts = cast(RunCard, read_card(run.folder / "run.json"))
     parts = [
         f"# {facts['method']} on {facts['data']}",
         *_about(run, facts),

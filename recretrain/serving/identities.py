@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from recretrain.errors import DataError
+from recretrain.sealed import reading
 
 log = logging.getLogger("recretrain")
 
@@ -35,9 +36,8 @@ class Identities:
         """`folder`: of the prepared data. `known`: whether the run may be asked about each of them, [n] bool."""
         self.kind = kind
         self.known = known
-        self.keys: pd.Series[Any] = (
-            pq.read_table(folder / f"{kind}s.parquet", columns=["key"]).column("key").to_pandas()
-        )
+        with reading(folder / f"{kind}s.parquet") as file:
+            self.keys: pd.Series[Any] = pq.read_table(file, columns=["key"]).column("key").to_pandas()
 
     def raw(self, numbers: Tensor) -> pd.Series[Any]:
         """The raw ids of these numbers, of the type that the data have."""

@@ -72,14 +72,14 @@ def test_a_run_that_is_continued_says_by_whom_and_since_when(clicks: Path, monke
 
 
 def test_a_process_that_was_killed_before_it_could_say_so_is_told_of(clicks: Path, monkeypatch):
-    written = runner.RunStore.write_json
+    written = runner.RunStore.write_card
 
-    def once(self, name, content):
-        if not (self.folder / name).exists():
-            written(self, name, content)
+    def once(self, content):
+        if not (self.folder / "run.json").exists():
+            written(self, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner.RunStore, "write_json", once)  # as if killed after a commit
+        patch.setattr(runner.RunStore, "write_card", once)  # as if killed after a commit
         folder = run(clicks, "schedule.last_test=4")
     assert tasks(folder) == [[0, -1]]
 

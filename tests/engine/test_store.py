@@ -1,4 +1,3 @@
-import json
 import multiprocessing
 
 import numpy as np
@@ -88,8 +87,8 @@ def test_a_second_process_is_kept_out_of_a_run_folder(tmp_path):
 def test_texts_are_replaced_whole(tmp_path):
     store = RunStore(tmp_path / "run")
 
-    store.write_json("run.json", {"a": 1})
-    store.write_json("run.json", {"a": 2})
+    store.write_card({"a": 1})
+    store.write_card({"a": 2})
 
-    assert json.loads((tmp_path / "run" / "run.json").read_text()) == {"a": 2}
+    assert store.card() == {"a": 2}
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["run.json", "tasks"]

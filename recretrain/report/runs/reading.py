@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -14,7 +13,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from recretrain import sealed
-from recretrain.errors import ReportError
+from recretrain.errors import ConfigError, ReportError
 from recretrain.records import FORMAT, Costs, Row, RunCard
 from recretrain.report.runs.run import Run
 
@@ -62,29 +61,58 @@ def _tagged(
     return pd.concat(parts, ignore_index=True) if parts else empty
 
 
+def faults(outputs: Path) -> Iterator[str]:
+    """What is wrong with the cards and settings of the runs below `outputs`."""
+    for tasks in sorted(path for path in outputs.rglob("tasks") if sealed.finished(path)):
+        folder = tasks.parent
+        if not (folder / "run.json").is_file():
+            yield f"{folder / 'run.json'} is gone; delete {folder} and run again"
+            continue
+        try:
+            card = sealed.read_card(folder / "run.json")
+        except ConfigError as error:
+            yield str(error)
+            continue
+        if sealed.is_elsewhere(folder, card):
+            yield f"{folder / 'run.json'} is of another run ({card['digest']}); delete {folder} and run again"
+        elif what := _config_damage(folder, card):
+            yield f"{folder / 'config.yaml'} {what}; repeat the run's command, which writes it anew"
+
+
 def _cards(outputs: Path) -> Iterator[tuple[Path, RunCard]]:
     """The folder and the card of each run; what cannot be read is logged."""
+    for what in faults(outputs):
+        log.warning("left out: %s", what)
     outdated = []
     for path in sorted(outputs.rglob("run.json")):
         card = _content(path)
         if card.get("format") == FORMAT and RunCard.__required_keys__ <= card.keys():
-            yield path.parent, cast(RunCard, card)
+            if not sealed.is_elsewhere(path.parent, card) and not _config_damage(path.parent, card):
+                yield path.parent, cast(RunCard, card)
         elif {"format", "method", "digest"} <= card.keys():
             outdated.append(path.parent)
-        else:
+        elif not sealed.finished(path.parent / "tasks"):
             log.warning("%s is not a run of recretrain; left out", path)
     if outdated:
         others = f" and {len(outdated) - 1} more" if len(outdated) > 1 else ""
         log.warning("left out %s%s: written by another version of recretrain", outdated[0], others)
 
 
+def _config_damage(folder: Path, card: Mapping[str, Any]) -> str | None:
+    """What is wrong with the settings beside a card; None where nothing is, or nothing tells."""
+    path = folder / "config.yaml"
+    if not path.is_file():
+        return "is gone" if sealed.finished(folder / "tasks") else None
+    what = sealed.text_damage(path.read_text(errors="replace"), card.get("digest"))
+    return f"is damaged ({what})" if what else None
+
+
 def _content(path: Path) -> dict[str, Any]:
-    """Nothing for a file that another program wrote."""
+    """Nothing for a file that is damaged, or that another program wrote."""
     try:
-        content = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        return sealed.read_card(path)
+    except ConfigError:
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _run(folder: Path, card: RunCard) -> Run:

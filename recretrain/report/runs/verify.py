@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from recretrain import sealed
+from recretrain.report.runs import reading
 from recretrain.report.runs.answers import answers, has_value
 from recretrain.report.runs.reading import read_runs
 from recretrain.report.runs.run import Run
@@ -28,7 +29,7 @@ class Verified:
 
 def verify(outputs: Path) -> Verified:
     """Look at every file of every finished task, then compare the figures of each run with its answers."""
-    runs, tasks, unsealed, faults = read_runs(outputs), 0, 0, list[str]()
+    runs, tasks, unsealed, faults = read_runs(outputs), 0, 0, list(reading.faults(outputs))
     for run in runs:
         finished = sealed.finished(run.folder / "tasks")
         tasks += len(finished)
@@ -40,10 +41,11 @@ def verify(outputs: Path) -> Verified:
 
 
 def _beyond(run: Run, finished: int) -> Iterator[str]:
-    """Tasks behind one that is not whole any more."""
-    later = [path for path in (run.folder / "tasks").glob("*") if path.name.isdigit() and int(path.name) > finished]
+    """A task that is not whole any more: a folder comes with all its files, in one rename."""
+    tasks = run.folder / "tasks"
+    later = [path for path in tasks.glob("*") if path.name.isdigit() and int(path.name) >= finished]
     if later:
-        yield f"{run.folder / 'tasks' / str(finished)} lacks files that it was finished with"
+        yield f"{tasks / str(finished)} lacks files that it was finished with"
 
 
 def _contradictions(run: Run) -> Iterator[str]:
