@@ -20,7 +20,9 @@ OUTSIDE_DIGEST = (  # keys of the configuration that say where, how fast and how
     "trainer.progress",
     "schedule.last_test",
     "data.about",
+    "data.path",  # what lies there counts: a run never goes on with other data
 )
+ONCE_IN_DIGEST = ("data.path",)  # of OUTSIDE_DIGEST: run folders from before are known by their former name
 
 
 LATER: Mapping[str, Any] = {  # keys that came later, and the value of each under which all is as it was before

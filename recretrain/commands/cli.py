@@ -144,12 +144,16 @@ def _add_verify(verb: argparse.ArgumentParser) -> None:
         "Compare every file of every finished task with its seal, and figures with the answers they are of."
     )
     verb.add_argument("outputs", nargs="?", type=Path, default=Path("outputs"), help="default: outputs")
+    verb.add_argument("--mend", action="store_true", help="first write anew what can be: rows.csv, from its copy")
     verb.set_defaults(act=_verify)
 
 
 def _verify(found: argparse.Namespace) -> None:
-    from recretrain.commands.verify import verify
+    from recretrain.commands.verify import mend, verify
 
+    if found.mend:
+        for line in mend(found.outputs):
+            print(line)
     print(verify(found.outputs))
 
 

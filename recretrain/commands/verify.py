@@ -1,7 +1,8 @@
-"""Says whether all results below a folder are as they were written."""
+"""Says whether all results below a folder are as they were written, and mends what can be mended."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from recretrain.errors import ConfigError, ReportError
@@ -9,8 +10,7 @@ from recretrain.errors import ConfigError, ReportError
 
 def verify(outputs: Path) -> str:
     """Return a line on what was looked at. Raises ConfigError with every fault that was found."""
-    if not outputs.is_dir():
-        raise ConfigError(f"there is no folder {outputs}; name the one that holds your runs")
+    _check_there(outputs)
     from recretrain.report.runs import verify as looking
 
     try:
@@ -21,3 +21,22 @@ def verify(outputs: Path) -> str:
         raise ConfigError("\n  ".join([f"{len(found.faults)} faults below {outputs}", *found.faults]))
     old = f"; {found.unsealed} of them are older than their seals" if found.unsealed else ""
     return f"{found.runs} runs, {found.tasks} finished tasks below {outputs}: all as they were written{old}"
+
+
+def mend(outputs: Path) -> Iterator[str]:
+    """Write anew what can be made of whole files; yields a line for each.
+
+    Raises ConfigError where another process works in a run.
+    """
+    _check_there(outputs)
+    from recretrain.engine.store import RunStore
+
+    for tasks in sorted(path for path in outputs.rglob("tasks") if any(path.glob("[0-9]*/files.json"))):
+        store = RunStore(tasks.parent)
+        with store.locked():
+            yield from (f"{path} is written anew, from its copy" for path in store.mend())
+
+
+def _check_there(outputs: Path) -> None:
+    if not outputs.is_dir():
+        raise ConfigError(f"there is no folder {outputs}; name the one that holds your runs")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recretrain.errors import ConfigError, Mistake, Unfit
-from recretrain.records import LATER, OUTSIDE_DIGEST, changes_nothing
+from recretrain.records import LATER, ONCE_IN_DIGEST, OUTSIDE_DIGEST, changes_nothing
 
 if TYPE_CHECKING:  # imported in the functions: `recretrain --help` must not wait for them
     from omegaconf import DictConfig
@@ -153,17 +153,19 @@ def explained() -> Iterator[None]:
         raise (Unfit if is_unknown_key(error) else ConfigError)(message) from error
 
 
-def digest(config: DictConfig, *, with_seed: bool = True) -> str:
+def digest(config: DictConfig, *, with_seed: bool = True, former: bool = False) -> str:
     """Ten hex digits, equal for two configurations if and only if they differ in nothing but OUTSIDE_DIGEST.
 
-    A key that came later (LATER) counts once it is changed, so that runs from before it keep their digests.
+    A key that came later (LATER) counts once it is changed, so that runs from before it keep their digests. `former`:
+    as it was when ONCE_IN_DIGEST counted.
     """
     from omegaconf import OmegaConf
 
     with explained():
         values = OmegaConf.to_container(config, resolve=True)
     as_before = [key for key in LATER if changes_nothing(key, _at(values, key.split(".")))]
-    for key in (*OUTSIDE_DIGEST, *as_before, *(() if with_seed else ("seed",))):
+    outside = [key for key in OUTSIDE_DIGEST if not former or key not in ONCE_IN_DIGEST]
+    for key in (*outside, *as_before, *(() if with_seed else ("seed",))):
         _drop(values, key.split("."))
     canonical = json.dumps(_whole(values), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:10]
@@ -179,10 +181,20 @@ def _whole(value: Any) -> Any:
 
 
 def run_folder(config: DictConfig, choices: Mapping[str, str]) -> Path:
-    """`<outputs>/<data>/<method>/seed=<s>-<digest>`."""
+    """`<outputs>/<data>/<method>/seed=<s>-<digest>`; the former name of a run that has been begun under it."""
+    now, before = (_folder(config, choices, former=former) for former in (False, True))
+    return before if before.is_dir() and not now.is_dir() else now
+
+
+def has_former_name(config: DictConfig, choices: Mapping[str, str]) -> bool:
+    """Whether the configuration's run has been begun under the name that it would not have today."""
+    return run_folder(config, choices) != _folder(config, choices)
+
+
+def _folder(config: DictConfig, choices: Mapping[str, str], *, former: bool = False) -> Path:
     with explained():
         of_data = Path(config.paths.outputs) / data_name(config, choices)
-        return of_data / choices["method"] / f"seed={config.seed}-{digest(config)}"
+        return of_data / choices["method"] / f"seed={config.seed}-{digest(config, former=former)}"
 
 
 def data_name(config: DictConfig, choices: Mapping[str, str]) -> str:

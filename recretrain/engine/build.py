@@ -12,7 +12,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from recretrain.configuration.build import build
-from recretrain.configuration.compose import data_name, digest, run_folder
+from recretrain.configuration.compose import data_name, digest, has_former_name, run_folder
 from recretrain.data.kinds import TestSet
 from recretrain.data.schedule import Schedule
 from recretrain.data.stream import Stream
@@ -77,14 +77,15 @@ def experiment(
     files.
     Raises ConfigError where the method cannot answer the questions that `eval` asks, before anything is prepared.
     """
+    former = has_former_name(config, choices)
     names = Names(
         folder=run_folder(config, choices),
         data=data_name(config, choices),
         choices=choices,
         overrides=[word for word in overrides if not word.lstrip("+~").startswith(_OUTSIDE_LABEL)],
         seed=config.seed,
-        digest=digest(config),
-        variant=digest(config, with_seed=False),
+        digest=digest(config, former=former),
+        variant=digest(config, with_seed=False, former=former),
         text=OmegaConf.to_yaml(config, resolve=True),
     )
     machine: Machine = build(config.trainer, "trainer")

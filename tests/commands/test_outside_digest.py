@@ -39,6 +39,7 @@ OTHER = {  # of each key: another value, or several that give it one
     "trainer.progress": ["trainer.progress=true"],
     "schedule.last_test": ["schedule.last_test=4"],
     "data.about": ["data.about.summary=words"],
+    "data.path": ["data.path=elsewhere"],
 }
 
 

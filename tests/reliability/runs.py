@@ -12,6 +12,7 @@ import torch
 
 from recretrain.testing.contract import same
 
+VARY = ("costs.csv", "losses.csv", "files.json", "config.yaml")  # seconds, fits that another run did, digests, paths
 _SYNTHETIC = ("data.source=synthetic", "trainer.device=cpu", "trainer.threads=1", "trainer.progress=false")
 FAMILIES: Mapping[str, Sequence[str]] = {
     "sml": (
@@ -76,7 +77,7 @@ def _content(file: Path) -> Any:
             return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     if file.name == "run.json":
         card = json.loads(file.read_text())
-        return {key: value for key, value in card.items() if key not in ("started", "processes", "overrides")}
-    if file.name in ("costs.csv", "files.json", "config.yaml"):  # seconds, digests of these, and where the run lies
+        return {key: value for key, value in card.items() if key not in ("started", "processes", "overrides", "sha256")}
+    if file.name in VARY:
         return True
     return file.read_bytes()
