@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
+from recretrain.commands import sweeps
 from recretrain.commands.families import GROUPS, left_out, only_what_fits
 from recretrain.commands.outcomes import Outcome, in_error_file, read, told, write
 from recretrain.configuration.compose import compose, conf_dir, explained, register_schema, run_folder
@@ -92,6 +91,7 @@ def job(config: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     sweeping = hydra_config.mode is RunMode.MULTIRUN
     if sweeping:
+        sweeps.end_with_owner()
         write(Path(hydra_config.sweep.dir), hydra_config.job.num, _attempt(config, hydra_config))
         return
     with stops():
@@ -124,13 +124,11 @@ class Sweep(Callback):
         self.table = table
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        folder = Path(config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        atexit.register(_remove, folder)  # also after Ctrl-C
+        sweeps.begin(Path(config.hydra.sweep.dir))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         outcomes = [*read(Path(config.hydra.sweep.dir)), *left_out.get()]
-        _remove(Path(config.hydra.sweep.dir))
+        sweeps.remove(Path(config.hydra.sweep.dir))
         with stops():
             if self.table:
                 show_tables(Path(o.folder) for o in outcomes if o.folder and not o.error)
@@ -138,13 +136,6 @@ class Sweep(Callback):
             print(message, file=sys.stderr)
         if any(outcome.error and not outcome.unfit for outcome in outcomes) or all(o.unfit for o in outcomes):
             raise SystemExit(1)
-
-
-def _remove(folder: Path) -> None:
-    """Remove the folder of a sweep, and outputs where there is nothing in it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    with suppress(OSError):
-        folder.parent.rmdir()
 
 
 def mistake(error: BaseException | None) -> str | None:
