@@ -19,13 +19,18 @@ HEAVY = ["recretrain.commands.cli", "recretrain.commands.run", "recretrain.engin
 _context: ForkServerContext | None = None
 
 
-def start(place: Path, command: Sequence[str], *, until: int | None = None) -> ForkServerProcess:
-    """Begin a command; its output goes to `<place>.log`. It is killed before its `until`th alteration of a file."""
+def start(
+    place: Path, command: Sequence[str], *, until: int | None = None, in_a_fit: int | None = None
+) -> ForkServerProcess:
+    """Begin a command; its output goes to `<place>.log`.
+
+    It is killed before its `until`th alteration of a file, or gets the signal `in_a_fit` with its third batch.
+    """
     global _context
     if _context is None:
         _context = multiprocessing.get_context("forkserver")
         _context.set_forkserver_preload(HEAVY)
-    child = _context.Process(target=_work, args=(str(place), list(command), until))
+    child = _context.Process(target=_work, args=(str(place), list(command), until, in_a_fit))
     child.start()
     return child
 
@@ -37,8 +42,8 @@ def end(child: ForkServerProcess) -> int:
     return child.exitcode
 
 
-def do(place: Path, command: Sequence[str], *, until: int | None = None) -> int:
-    return end(start(place, command, until=until))
+def do(place: Path, command: Sequence[str], *, until: int | None = None, in_a_fit: int | None = None) -> int:
+    return end(start(place, command, until=until, in_a_fit=in_a_fit))
 
 
 def killed_after(place: Path, command: Sequence[str], seconds: float) -> int:
@@ -58,7 +63,7 @@ def said(place: Path) -> str:
     return Path(f"{place}.log").read_text()
 
 
-def _work(place: str, command: list[str], until: int | None) -> None:
+def _work(place: str, command: list[str], until: int | None, in_a_fit: int | None) -> None:
     log = os.open(f"{place}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -66,12 +71,28 @@ def _work(place: str, command: list[str], until: int | None) -> None:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     from recretrain.commands.cli import main
 
+    if in_a_fit is not None:
+        _signal_in_a_fit(in_a_fit)
     counted = _counting(place, until) if until is not None else None
     code = main(command)
     if counted is not None:
         Path(f"{place}.count").write_text(str(counted[0]))
     sys.stdout.flush()
     os._exit(code)
+
+
+def _signal_in_a_fit(number: int) -> None:
+    from pytorch_lightning.strategies import Strategy
+
+    real, steps = Strategy.training_step, [0]
+
+    def step(*arguments: Any, **named: Any) -> Any:
+        steps[0] += 1
+        if steps[0] == 3:
+            os.kill(os.getpid(), number)
+        return real(*arguments, **named)
+
+    Strategy.training_step = step  # type: ignore[method-assign]
 
 
 def _counting(place: str, until: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,8 +36,9 @@ FAMILIES: Mapping[str, Sequence[str]] = {
         ),
     ),
     "melu": (
-        *("method=melu", "data=movielens", "data.generator.users=120", "data.generator.items=100"),
-        *("data.generator.ratings=5000", "method.learner.epochs=1"),
+        *("method=melu", "data=movielens_timed", "data.generator.users=120", "data.generator.items=100"),
+        *("data.generator.ratings=5000", "data.cut.periods=4", "schedule.start=1", "schedule.first_test=2"),
+        *("schedule.choosing=0", "method.learner.epochs=1", "method.learner.batch_size=8"),
     ),
     "catn": (
         *("method=catn", "data=amazon_pair", "data.generator.users=60", "data.generator.items=30"),
@@ -64,8 +66,8 @@ def kept(place: Path) -> dict[str, Any]:
 
 def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """The files that one has and the other has not, and those that differ."""
-    names = sorted(found.keys() | wanted.keys())
-    return [name for name in names if not same(found.get(name), wanted.get(name))]
+    other = [name for name in found.keys() & wanted.keys() if not same(found[name], wanted[name])]
+    return sorted({*other, *(found.keys() ^ wanted.keys())})
 
 
 def _content(file: Path) -> Any:
@@ -78,6 +80,8 @@ def _content(file: Path) -> Any:
     if file.name == "run.json":
         card = json.loads(file.read_text())
         return {key: value for key, value in card.items() if key not in ("started", "processes", "overrides", "sha256")}
+    if file.suffix == ".gz":  # its head has the time
+        return gzip.decompress(file.read_bytes())
     if file.name in VARY:
         return True
     return file.read_bytes()
