@@ -50,7 +50,13 @@ def finished(tasks: Path) -> list[Path]:
     return found
 
 
-def damage(folder: Path, names: Sequence[str] | None = None) -> str | None:
+def damage_of(tasks: Sequence[Path]) -> list[str]:
+    """What is wrong with finished tasks; a state that is not the newest is looked at by nobody."""
+    found = [damage(task, state=task == tasks[-1]) for task in tasks]
+    return [what for what in found if what is not None]
+
+
+def damage(folder: Path, names: Sequence[str] | None = None, *, state: bool = True) -> str | None:
     """Say which of these files of a sealed folder, by default of all, is not as it was written; None if none.
 
     A folder without a seal tells nothing.
@@ -60,10 +66,11 @@ def damage(folder: Path, names: Sequence[str] | None = None) -> str | None:
         return None if not (folder / SEAL).exists() else f"{folder / SEAL} is damaged (it is no list of files)"
     for name in files if names is None else [name for name in files if name in names or name.startswith("../")]:
         path = folder.parent / name[3:] if name.startswith("../") else folder / name
+        if name == STATE and not (state and path.exists()):
+            continue
         if not path.exists():
-            if name != STATE:
-                return f"{path} is gone"
-        elif what := _changed(path, files[name]):
+            return f"{path} is gone"
+        if what := _changed(path, files[name]):
             return f"{path} is damaged ({what})"
     return _misplaced(folder)
 
@@ -104,6 +111,8 @@ def sealed_text(text: str, run: str) -> str:
 
 def text_damage(text: str, run: str | None = None) -> str | None:
     """Say whether a text is another one than its first line seals, or another run's; without such a line: None."""
+    if not text.strip():
+        return "it is empty"
     head, _, rest = text.partition("\n")
     line = _LINE.fullmatch(head)
     if line is None:

@@ -16,7 +16,8 @@ from recretrain import sealed
 from recretrain.commands.cli import main
 from recretrain.configuration.compose import compose
 from recretrain.engine.runner import run
-from recretrain.errors import ConfigError, ReportError
+from recretrain.engine.store import RunStore
+from recretrain.errors import ConfigError, DataError, ReportError
 from recretrain.report import render
 from recretrain.report.runs.answers import answers
 from recretrain.report.runs.reading import read_runs
@@ -193,3 +194,154 @@ def test_a_damaged_card_says_what_to_delete(place: Path):
 
     with pytest.raises(ConfigError, match=r"run\.json is damaged .*delete .*seed=0-"):
         repeat(place)
+
+
+@pytest.mark.parametrize("harm", [*DAMAGES, changed_figures, Path.unlink], ids=lambda harm: harm.__name__)
+def test_rows_are_written_anew_from_their_copy(harm, place: Path, capsys):
+    rows = folder_of(place) / "tasks" / "2" / "rows.csv"
+    before = rows.read_bytes()
+    harm(rows)
+
+    assert main(["verify", str(place / "out")]) == 1
+    assert main(["verify", "--mend", str(place / "out")]) == 0
+
+    assert rows.read_bytes() == before
+    assert f"{rows} is written anew, from its copy" in capsys.readouterr().out
+    repeat(place)
+
+
+def test_rows_whose_copy_is_damaged_too_are_left_as_they_are(place: Path, capsys):
+    rows = folder_of(place) / "tasks" / "2" / "rows.csv"
+    cut(rows)
+    cut(rows.with_name("rows.csv.gz"))
+    before = {path: path.read_bytes() for path in rows.parent.iterdir()}
+
+    assert main(["verify", "--mend", str(place / "out")]) == 1
+
+    assert {path: path.read_bytes() for path in rows.parent.iterdir()} == before
+
+
+def test_a_run_that_another_process_does_is_not_mended(place: Path, capsys):
+    with RunStore(folder_of(place)).locked():
+        assert main(["verify", "--mend", str(place / "out")]) == 1
+
+    assert "another process is working in" in capsys.readouterr().err
+
+
+def test_a_task_that_is_another_one_s_is_noticed(place: Path, capsys):
+    tasks = folder_of(place) / "tasks"
+    shutil.rmtree(tasks / "3")
+    shutil.copytree(tasks / "2", tasks / "3")
+
+    assert main(["verify", str(place / "out")]) == 1
+    assert re.search(r"tasks/3 is damaged \(it holds task 2\)|is gone|is damaged", capsys.readouterr().err)
+
+
+def test_a_task_of_another_run_is_noticed(place: Path, capsys):
+    folder = folder_of(place)
+    other = repeat(place, "seed=1", "schedule.last_test=5")
+    shutil.rmtree(folder / "tasks" / "2")
+    shutil.copytree(other / "tasks" / "2", folder / "tasks" / "2")
+
+    assert main(["verify", str(place / "out")]) == 1
+    assert "tasks/1/files.json is damaged" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match=r"is damaged .*delete "):
+        repeat(place)
+
+
+def test_a_card_of_another_run_is_noticed_by_all(place: Path, capsys):
+    folder = folder_of(place)
+    other = repeat(place, "seed=1", "schedule.last_test=5")
+    shutil.copy(other / "run.json", folder / "run.json")
+
+    assert main(["verify", str(place / "out")]) == 1
+    assert "run.json is of another run" in capsys.readouterr().err
+    assert [read.folder for read in read_runs(place / "out")] == [other]
+    with pytest.raises(ConfigError, match=r"run\.json is of another run .*delete "):
+        repeat(place)
+
+
+def test_a_value_of_the_card_that_has_changed_is_noticed(place: Path, capsys):
+    card = folder_of(place) / "run.json"
+    card.write_text(card.read_text().replace('"threads": 1', '"threads": 2'))
+
+    assert main(["verify", str(place / "out")]) == 1
+    assert read_runs(place / "out") == []
+    with pytest.raises(ConfigError, match=r"run\.json is damaged \(it has changed since it was written\); delete "):
+        repeat(place)
+
+
+def test_a_run_without_its_card_is_no_run_to_go_on_with(place: Path, capsys):
+    (folder_of(place) / "run.json").unlink()
+
+    assert main(["verify", str(place / "out")]) == 1
+    with pytest.raises(ConfigError, match=r"run\.json is gone; delete "):
+        repeat(place)
+
+
+@pytest.mark.parametrize("harm", [*DAMAGES, Path.unlink], ids=lambda harm: harm.__name__)
+def test_settings_are_written_anew_by_the_same_command(harm, place: Path):
+    settings = folder_of(place) / "config.yaml"
+    before = settings.read_text()
+    harm(settings)
+    assert main(["verify", str(place / "out")]) == 1
+    assert read_runs(place / "out") == []
+
+    repeat(place, "schedule.last_test=5")
+
+    assert settings.read_text() == before
+    assert main(["verify", str(place / "out")]) == 0
+
+
+def test_what_a_killed_process_left_goes_at_the_next_start(place: Path):
+    folder = folder_of(place)
+    (folder / "tasks" / ".3").mkdir()
+    (folder / ".run.json").write_text("{")
+    shutil.copy(folder / "tasks" / "3" / "state.pt", folder / "tasks" / "2" / "state.pt")
+    (folder / "tasks" / "2 (copy)").mkdir()
+
+    repeat(place, "schedule.last_test=5")
+
+    assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "run.json", "run.lock", "tasks"]
+    assert sorted(path.name for path in (folder / "tasks").iterdir()) == ["0", "1", "2", "2 (copy)", "3"]
+    assert [path.parent.name for path in folder.glob("tasks/*/state.pt")] == ["3"]
+    repeat(place)
+    assert main(["verify", str(place / "out")]) == 0
+
+
+def test_a_note_of_what_is_prepared_is_made_again_where_it_is_damaged(place: Path, caplog):
+    """Candidates and digests of periods: what is computed from prepared data."""
+    kept = {file: file.read_bytes() for file in (place / "cache").glob("tiny-*/**/*") if file.is_file()}
+    computed = [file for file in kept if file.name == "lineage.json" or file.parent.name.startswith("candidates-")]
+    assert len(computed) > 4
+    for file in computed:
+        flip(file)
+
+    repeat(place, "seed=2")
+
+    assert {file: file.read_bytes() for file in kept} == kept
+
+
+@pytest.mark.parametrize("harm", [flip, Path.unlink], ids=lambda harm: harm.__name__)
+def test_every_damage_of_prepared_data_is_noticed(harm, place: Path):
+    (folder,) = (place / "cache").glob("tiny-*")
+    files = sorted({*folder.glob("*.*")} - {folder / "lineage.json", folder / sealed.SEAL})
+    assert len(files) > 8
+    for file in files:
+        before = file.read_bytes()
+        harm(file)
+        with pytest.raises(DataError, match=rf"{file.name} is (damaged|gone).*; delete .*{folder.name}, it is made"):
+            repeat(place, "seed=3")
+        file.write_bytes(before)
+
+
+def test_shared_weights_that_have_changed_are_made_again(place: Path, caplog):
+    (weights,) = (place / "out").glob(".pretrained/*.pt")
+    folder = repeat(place)
+    wanted = [(task / "rows.csv").read_text() for task in sorted(folder.glob("tasks/*"))]
+    before = weights.read_bytes()
+    for place_of in range(len(before) // 8, len(before), len(before) // 4):  # torch reads them without a word
+        shutil.rmtree(folder)
+        weights.write_bytes(before[:place_of] + bytes([before[place_of] ^ 1]) + before[place_of + 1 :])
+        repeat(place)
+        assert [(task / "rows.csv").read_text() for task in sorted(folder.glob("tasks/*"))] == wanted

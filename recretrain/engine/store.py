@@ -55,9 +55,8 @@ class RunStore:
 
     def check(self) -> None:
         """Raise ConfigError where a file of a finished task is not as it was written."""
-        for folder in sealed.finished(self.tasks):
-            if what := sealed.damage(folder):
-                raise ConfigError(f"{what}; delete {self.folder}, the run's command makes it again")
+        if damage := sealed.damage_of(sealed.finished(self.tasks)):
+            raise ConfigError(f"{damage[0]}; delete {self.folder}, the run's command makes it again")
 
     def commit(
         self,

@@ -34,7 +34,7 @@ def verify(outputs: Path) -> Verified:
         finished = sealed.finished(run.folder / "tasks")
         tasks += len(finished)
         unsealed += sum(not (task / sealed.SEAL).exists() for task in finished)
-        damaged = [what for task in finished if (what := sealed.damage(task))]
+        damaged = sealed.damage_of(finished)
         faults += damaged or list(_contradictions(run))
         faults += _beyond(run, len(finished))
     return Verified(len(runs), tasks, unsealed, faults)
