@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO := experiment=demo data=yelp method=fine_tune,full_retrain,sml hydra.launcher.n_jobs=1 trainer.threads=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format bench clean
+.PHONY: help demo test test-slow fuzz check format bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,11 @@ test: $(READY) ## the test suite without the slow ones
 
 test-slow: $(READY) ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+FUZZ := tests/reliability/test_damages.py tests/preparation/test_fuzz.py
+fuzz: $(READY) ## a longer search for damages and raw files that are not noticed, and 200 kills (an hour)
+	OMP_NUM_THREADS=1 $(BIN)/pytest --hypothesis-profile=long $(FUZZ)
+	OMP_NUM_THREADS=1 RECRETRAIN_KILLS=200 $(BIN)/pytest -s tests/reliability/test_kills.py -k anywhere
 
 check: $(READY) ## ruff, formatting, strict mypy of the package and of the code in the documents
 	$(BIN)/ruff check .
