@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from recretrain import __version__, load, tables
 from recretrain.commands.endings import check_verb, ended
@@ -19,6 +19,7 @@ from recretrain.configuration.hints import fits, in_words
 from recretrain.errors import ConfigError
 from recretrain.report.pages.formats import FORMATS
 from recretrain.values import AtLeast1, Positive
+from recretrain.visible import one_line, visible
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,10 +32,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return ended(lambda: _dispatch(arguments))
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every mistake is told."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"recretrain: {one_line(message)}; see `{self.prog} --help`", file=sys.stderr)
+        raise SystemExit(2)
+
+
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="recretrain", description="Retrain recommenders period by period.", epilog=EPILOG
-    )
+    top = Parser(prog="recretrain", description="Retrain recommenders period by period.", epilog=EPILOG)
     top.formatter_class = argparse.RawDescriptionHelpFormatter
     top.add_argument("--version", action="version", version=f"recretrain {__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="", required=True)
@@ -94,7 +101,7 @@ def _run(arguments: list[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         from recretrain.configuration.help import run_help
 
-        print(run_help(arguments))
+        _show(run_help(arguments))
         return
     from recretrain.commands.run import launch
 
@@ -116,7 +123,7 @@ def _reproduce(found: argparse.Namespace) -> None:
     from recretrain.commands.reproduce import plan, reproduce
 
     if found.dry_run:
-        print(plan(found.table, found.overrides, seeds=found.seeds))
+        _show(plan(found.table, found.overrides, seeds=found.seeds))
     else:
         reproduce(found.table, found.overrides, seeds=found.seeds, jobs=found.jobs)
 
@@ -135,7 +142,7 @@ def _advance(found: argparse.Namespace) -> None:
     from recretrain.commands.run import show_tables
 
     for folder in found.runs:
-        print(advance(folder, found.trust))
+        _show(advance(folder, found.trust))
     show_tables(folder.resolve() for folder in found.runs)
 
 
@@ -150,7 +157,7 @@ def _add_verify(verb: argparse.ArgumentParser) -> None:
 def _verify(found: argparse.Namespace) -> None:
     from recretrain.commands.verify import verify
 
-    print(verify(found.outputs))
+    _show(verify(found.outputs))
 
 
 def _add_recommend(verb: argparse.ArgumentParser) -> None:
@@ -226,7 +233,7 @@ def _evidence(found: argparse.Namespace) -> None:
     from recretrain.engine.evidence import candidates
 
     rows = candidates(found.run, top=found.top, least_error=found.least_error, norm=found.norm, trusted=found.trust)
-    print(tabulate([vars(row) for row in rows], headers="keys", tablefmt="simple", floatfmt=".4f"))
+    _show(tabulate([vars(row) for row in rows], headers="keys", tablefmt="simple", floatfmt=".4f"))
 
 
 def _add_aspects(verb: argparse.ArgumentParser) -> None:
@@ -245,11 +252,11 @@ def _aspects(found: argparse.Namespace) -> None:
     from recretrain.engine.aspects import reasons
 
     rating = reasons(found.run, user=found.user, item=found.item, top=found.top, trusted=found.trust)
-    print(f"{rating.item} by {rating.user}: {rating.rating:.3f}, of which biases are {rating.biases:.3f}\n")
-    print(tabulate([vars(aspect) for aspect in rating.aspects], headers="keys", tablefmt="simple"))
+    _show(f"{rating.item} by {rating.user}: {rating.rating:.3f}, of which biases are {rating.biases:.3f}\n")
+    _show(tabulate([vars(aspect) for aspect in rating.aspects], headers="keys", tablefmt="simple"))
     items = [f"item's {place}" for place in range(1, len(rating.parts) + 1)]
     rows = [[f"user's {place}", *parts] for place, parts in enumerate(rating.parts, start=1)]
-    print(f"\n{tabulate(rows, headers=['adds', *items], tablefmt='simple', floatfmt='+.4f')}")
+    _show(f"\n{tabulate(rows, headers=['adds', *items], tablefmt='simple', floatfmt='+.4f')}")
 
 
 def _add_report(verb: argparse.ArgumentParser) -> None:
@@ -293,7 +300,7 @@ def _report(found: argparse.Namespace) -> None:
             group=found.group,
             only=only,
         )
-        print("\n".join(map(str, drawn)))
+        _show("\n".join(map(str, drawn)))
 
 
 def _add_data(verb: argparse.ArgumentParser) -> None:
@@ -321,10 +328,10 @@ def _data(found: argparse.Namespace) -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s | %(message)s", datefmt="%H:%M:%S")
     if found.action == "synth":
-        print(datasets.generated(found.folder, found.overrides))
+        _show(datasets.generated(found.folder, found.overrides))
     else:
         act = {"list": datasets.listed, "prepare": datasets.prepared, "describe": datasets.described}[found.action]
-        print(act(found.overrides))
+        _show(act(found.overrides))
 
 
 def _add_list(verb: argparse.ArgumentParser) -> None:
@@ -334,13 +341,13 @@ def _add_list(verb: argparse.ArgumentParser) -> None:
 
 
 def _list(found: argparse.Namespace) -> None:
-    print(listing.listed(conf_dir(), [found.kind] if found.kind else list(listing.GROUPS)))
+    _show(listing.listed(conf_dir(), [found.kind] if found.kind else list(listing.GROUPS)))
 
 
 def _doctor(_: argparse.Namespace) -> None:
     from recretrain.commands.doctor import examine
 
-    print(examine())
+    _show(examine())
 
 
 def _number(hint: Any) -> Callable[[str], Any]:
@@ -355,6 +362,11 @@ def _number(hint: Any) -> Callable[[str], Any]:
         raise argparse.ArgumentTypeError(f"{text} must be {in_words(hint)}")
 
     return read
+
+
+def _show(text: object) -> None:
+    """Print what may hold words of a file."""
+    print(visible(str(text)))
 
 
 def _put(text: str, file: Path | None) -> None:

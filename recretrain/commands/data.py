@@ -95,4 +95,7 @@ def _readable(period: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):  # numbers that are an order, and no times
+        return f"{seconds:g}"

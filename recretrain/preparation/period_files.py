@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from recretrain.errors import DataError
+from recretrain.outside import refused
 from recretrain.preparation import checks
 from recretrain.preparation.checks import PARTS
 from recretrain.preparation.cut import Cut, Slice, slices_of
@@ -60,6 +61,8 @@ def _load(connection: Connection, source: Source, files: Sequence[Path]) -> None
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
+        if refused(error):
+            raise
         raise DataError(source.explain(files, error)) from error
     source.check_read(connection, files)
     # ids of different spaces never meet: the key of an item is then (space, raw id), and NULL where the id is

@@ -85,7 +85,7 @@ class Source(ABC):
         if "unicode" in str(error).lower() or "utf-8" in str(error).lower():
             for file in files:
                 lines.check_utf8(file)
-        return f"{', '.join(str(f) for f in files[:3])}: {error}"
+        return f"{', '.join(str(f) for f in files[:3])}: {lines.in_short(error)}"
 
     def place(self, root: Path) -> Path:
         """Where the raw files are looked for."""
