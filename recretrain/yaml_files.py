@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,12 @@ def checked(file: Path) -> str:
         return text
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        values = _values(yaml.compose(text, Loader=loader), {})
+        written = sum(1 for _ in islice(yaml.parse(text, Loader=loader), MOST + 1))  # no more than needed
+        values = written if written > MOST else _values(yaml.compose(text, Loader=loader), {})
     except (yaml.YAMLError, RecursionError):
         return text  # whoever reads it says what is wrong, and where
     if values > MOST:
-        raise ConfigError(f"{file} stands for more than {MOST:,} values, which no settings do; take out its references")
+        raise ConfigError(f"{file} stands for more than {MOST:,} values, which no settings do; shorten it")
     return text
 
 

@@ -18,7 +18,7 @@ from recretrain.configuration.compose import conf_dir
 from recretrain.configuration.hints import fits, in_words
 from recretrain.errors import ConfigError
 from recretrain.report.pages.formats import FORMATS
-from recretrain.values import AtLeast1, Positive
+from recretrain.values import AtLeast0, AtLeast1, Positive
 from recretrain.visible import one_line, visible
 
 
@@ -113,7 +113,7 @@ def _add_reproduce(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("table", help="a name from `recretrain list tables`")
     only = "method= and data= leave the other runs out; the rest is added"
     verb.add_argument("overrides", nargs="*", metavar="key=value", help=only)
-    verb.add_argument("--seeds", metavar="0,1,2", help="run each with these seeds")
+    verb.add_argument("--seeds", type=_seeds, metavar="0,1,2", help="run each with these seeds")
     verb.add_argument("--jobs", type=_number(AtLeast1), metavar="N", help="runs at once")
     verb.add_argument("--dry-run", action="store_true", help="say what would run")
     verb.set_defaults(act=_reproduce)
@@ -362,6 +362,14 @@ def _number(hint: Any) -> Callable[[str], Any]:
         raise argparse.ArgumentTypeError(f"{text} must be {in_words(hint)}")
 
     return read
+
+
+def _seeds(text: str) -> str:
+    """Read a list of seeds, as an override holds it."""
+    for seed in text.split(","):
+        if not seed.strip().isdecimal() or not fits(int(seed), AtLeast0):
+            raise argparse.ArgumentTypeError(f"{text} must be whole numbers with commas between, such as 0,1,2")
+    return text
 
 
 def _show(text: object) -> None:

@@ -180,8 +180,10 @@ def _attempt(config: DictConfig, hydra_config: Any) -> Outcome:
 
 
 def _train(config: DictConfig, hydra_config: Any, *, jobs: int) -> Path:
-    choices = {str(group): str(choice) for group, choice in hydra_config.runtime.choices.items()}
-    return _checked(config, choices, list(hydra_config.overrides.task), jobs)
+    with explained():
+        choices = {str(group): str(choice) for group, choice in hydra_config.runtime.choices.items()}
+        overrides = list(hydra_config.overrides.task)
+    return _checked(config, choices, overrides, jobs)
 
 
 def _checked(config: DictConfig, choices: Mapping[str, str], overrides: Sequence[str], jobs: int) -> Path:

@@ -42,9 +42,10 @@ def check(config: DictConfig, *, under: Sequence[str] = ("",)) -> None:
 
     with explained():
         values: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        of_top = {path: OmegaConf.select(config, path) for path in TOP}
     _check_names("", values, Schema.__dataclass_fields__, required=(), within=values)
     for path, hint in TOP.items():
-        _check_value(path, OmegaConf.select(config, path), hint)
+        _check_value(path, of_top[path], hint)
     for group in (*GROUPS, *(["logger"] if values["logger"] else [])):
         if not isinstance(values[group], Mapping) or "_target_" not in values[group]:
             raise ConfigError(f"{group} names no class; choose {group}=..., or set {group}._target_ in its file")

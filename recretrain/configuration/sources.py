@@ -22,9 +22,12 @@ def paths_quoted(overrides: Sequence[str]) -> list[str]:
 @contextmanager
 def careful_reading() -> Iterator[None]:
     """Let Hydra read no file of a configuration that `yaml_files` refuses; it has no other door for that."""
-    from hydra._internal.core_plugins.file_config_source import FileConfigSource
+    from hydra._internal.sources_registry import SourcesRegistry
+    from hydra.core.plugins import Plugins
 
-    before = FileConfigSource.load_config
+    Plugins.instance()  # which registers the class that reads files
+    reader: Any = SourcesRegistry.instance().types["file"]
+    before = reader.load_config
 
     def load_config(self: Any, config_path: str) -> Any:
         file = Path(self.path, self._normalize_file_name(config_path))
@@ -32,11 +35,11 @@ def careful_reading() -> Iterator[None]:
             yaml_files.checked(file)
         return before(self, config_path)
 
-    FileConfigSource.load_config = load_config  # type: ignore[method-assign]
+    reader.load_config = load_config
     try:
         yield
     finally:
-        FileConfigSource.load_config = before  # type: ignore[method-assign]
+        reader.load_config = before
 
 
 def check_folders(overrides: Sequence[str]) -> None:

@@ -77,6 +77,8 @@ def _filter(connection: Connection, source: Source, files: Sequence[Path]) -> li
     """Delete what the configuration asks for; a row that is then still unusable is an error."""
     counts = [_count(connection, "read")]
     log.info("%s: read %d rows, %d users, %d items", source.name, *list(counts[0].values())[1:])
+    if not counts[0]["rows"]:
+        raise DataError(f"{', '.join(map(str, files[:3]))}: there are no rows in it; get the data again")
     for deletion in source.before_check(files):
         counts.append(_delete(connection, source, deletion, counts[-1]))
     if source.drops_nulls:

@@ -207,6 +207,9 @@ class Source(ABC):
 
     def missing(self, root: Path) -> str:
         """The message when `find` finds nothing."""
+        given = [self.place(root), *([Path(self.path)] if self.own else [])]
+        if broken := next((place for place in given if place.is_symlink()), None):
+            return f"{self.name}: {broken} is a symbolic link that leads to no data; mend it, or set data.path"
         text = [
             f"{self.name}: {self.layout} not found at {self.place(root)}",
             f"  get it:  {self.about.origin}",
