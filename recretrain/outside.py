@@ -28,6 +28,7 @@ _TOLD = {os.strerror(number): number for number in _CURES if number not in (errn
 _ASIDE = re.compile(
     r"/\.([^/]+)\.(?:\d+|[a-z0-9_]{8})(?=/|$)"
 )  # where a file or folder is written before it gets its name
+_TORN = re.compile(r"inline_container.*unexpected pos|PytorchStreamWriter failed")  # torch, on a full disk
 _MEMORY = re.compile(r"can't allocate memory|out of memory|DefaultCPUAllocator|bad_alloc", re.IGNORECASE)
 
 
@@ -49,13 +50,15 @@ def _of(error: BaseException) -> str | None:
     text = str(error)
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _MEMORY.search(text)):
         return f"there is not enough memory ({_about_memory(text)}); ask for less, or use a machine with more"
+    if isinstance(error, RuntimeError) and _TORN.search(text):
+        return _line(None, *_CURES[errno.ENOSPC])
     if isinstance(error, OSError) and error.errno is not None:
         name = error.filename2 if error.filename2 is not None else error.filename
         return _line(name, *_CURES.get(error.errno, (error.strerror or "it cannot be used", "name another place")))
     told = next((number for words, number in _TOLD.items() if words in text), None)
     if told is None or isinstance(error, SyntaxError):
         return None
-    named = re.search(r'"(/[^"]+)"', text) or re.search(r"'(/[^']+)'", text)
+    named = re.search(r'"(/[^"\\]+)', text) or re.search(r"'(/[^']+)'", text)
     return _line(named[1] if named else None, *_CURES[told])
 
 

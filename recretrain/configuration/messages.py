@@ -148,7 +148,11 @@ def _bad_value(error: OmegaConfBaseException) -> str:
 
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value; give {error.full_key}=..."
-    return f"{error.full_key}: {_first_line(error)}"
+    return (
+        f"{error.full_key}: {_first_line(error)}"
+        if error.full_key
+        else f"{_first_line(error)}; name a key that is there"
+    )
 
 
 def _plural(group: str) -> str:

@@ -108,8 +108,8 @@ class NextPeriod:
             )
         if self.first_test + self.choosing > end:
             raise DataError(
-                f"schedule.choosing={self.choosing} leaves none of the periods {self.first_test}..{end} of {stream.name} "
-                "to test; lower it, or cut the data into more periods"
+                f"schedule.choosing={self.choosing} leaves none of the periods {self.first_test}..{end} of "
+                f"{stream.name} to test; lower it, or cut the data into more periods"
             )
         if self.last_test is not None and self.last_test > end:
             raise DataError(

@@ -44,8 +44,8 @@ class RankEvaluator:
         among = getattr(questions, "candidates", None) if getattr(questions, "catalogue", "") == "sampled" else None
         if among is not None and min(ks) > among:
             raise ConfigError(
-                f"eval.ks={list(ks)}: each question ranks its item among eval.questions.candidates={among}, so all would "
-                "be hits; give a smaller k"
+                f"eval.ks={list(ks)}: each question ranks its item among eval.questions.candidates={among}, so all "
+                "would be hits; give a smaller k"
             )
         self.questions = questions
         self.ks = list(ks)
