@@ -101,6 +101,8 @@ def _csv(file: Path) -> pd.DataFrame:
             rows = [_fitting(file, lines.line_num, row, names) for row in lines if row]
         except csv.Error as error:
             raise DataError(f"{file}, line {lines.line_num}: {error}; mend the line") from error
+    if not names:
+        raise DataError(f"{file} is empty; its first line must name the columns")
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise DataError(f"{file}, line 1: {names.count(twice)} columns are called {twice!r}; name each differently")
     columns = zip(*rows, strict=True) if rows else [()] * len(names)

@@ -82,7 +82,7 @@ LISTS = [  # files of raw ids
     Case(f"{RECOMMEND} --users nowhere.txt", "there is no file nowhere.txt"),
     Case(f"{RECOMMEND} --users ids.txt", "ids.txt is no text in UTF-8", {"ids.txt": b"\xff\xfe"}),
     Case(f"{RECOMMEND} --users ids.csv", "ids.csv cannot be read", {"ids.csv": b"user\n\xe9\n"}),
-    Case(f"{RECOMMEND} --users ids.csv", "ids.csv has no column 'user'", {"ids.csv": ""}),
+    Case(f"{RECOMMEND} --users ids.csv", "ids.csv is empty", {"ids.csv": ""}),
     Case(f"{RECOMMEND} --users ids.csv", "ids.csv has no column 'user'; it has a, b", {"ids.csv": "a,b\n1,2\n"}),
     Case(f"{RECOMMEND} --users ids.csv", "ids.csv, line 3: 3 fields", {"ids.csv": "user\na\n1,2,3\n"}),
     Case(f"{RECOMMEND} --users ids.csv", "2 columns are called 'user'", {"ids.csv": "user,user\na,b\n"}),
