@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +62,7 @@ def tables(
 
     if not Path(outputs).is_dir():
         raise ConfigError(f"there is no folder {outputs}; name the one that holds your runs")
+    os.listdir(outputs)  # raises where it may not be read
     return render(
         Path(outputs),
         conf_dir=conf_dir(),

@@ -62,6 +62,7 @@ class NotEmpty:
         return "not empty"
 
 
+Given = Annotated[str, NotEmpty()]
 AtLeast0 = Annotated[int, Within(0)]
 AtLeast1 = Annotated[int, Within(1)]
 NotNegative = Annotated[float, Within(0)]

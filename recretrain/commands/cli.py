@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from recretrain import __version__, load, tables
 from recretrain.commands.endings import check_verb, ended
@@ -18,7 +18,8 @@ from recretrain.configuration.compose import conf_dir
 from recretrain.configuration.hints import fits, in_words
 from recretrain.errors import ConfigError
 from recretrain.report.pages.formats import FORMATS
-from recretrain.values import AtLeast1, Positive
+from recretrain.values import AtLeast0, AtLeast1, Positive
+from recretrain.visible import one_line, visible
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,10 +32,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return ended(lambda: _dispatch(arguments))
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every mistake is told."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"recretrain: {one_line(message)}; see `{self.prog} --help`", file=sys.stderr)
+        raise SystemExit(2)
+
+
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="recretrain", description="Retrain recommenders period by period.", epilog=EPILOG
-    )
+    top = Parser(prog="recretrain", description="Retrain recommenders period by period.", epilog=EPILOG)
     top.formatter_class = argparse.RawDescriptionHelpFormatter
     top.add_argument("--version", action="version", version=f"recretrain {__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="", required=True)
@@ -94,7 +101,7 @@ def _run(arguments: list[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         from recretrain.configuration.help import run_help
 
-        print(run_help(arguments))
+        _show(run_help(arguments))
         return
     from recretrain.commands.run import launch
 
@@ -106,7 +113,7 @@ def _add_reproduce(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("table", help="a name from `recretrain list tables`")
     only = "method= and data= leave the other runs out; the rest is added"
     verb.add_argument("overrides", nargs="*", metavar="key=value", help=only)
-    verb.add_argument("--seeds", metavar="0,1,2", help="run each with these seeds")
+    verb.add_argument("--seeds", type=_seeds, metavar="0,1,2", help="run each with these seeds")
     verb.add_argument("--jobs", type=_number(AtLeast1), metavar="N", help="runs at once")
     verb.add_argument("--dry-run", action="store_true", help="say what would run")
     verb.set_defaults(act=_reproduce)
@@ -116,7 +123,7 @@ def _reproduce(found: argparse.Namespace) -> None:
     from recretrain.commands.reproduce import plan, reproduce
 
     if found.dry_run:
-        print(plan(found.table, found.overrides, seeds=found.seeds))
+        _show(plan(found.table, found.overrides, seeds=found.seeds))
     else:
         reproduce(found.table, found.overrides, seeds=found.seeds, jobs=found.jobs)
 
@@ -135,7 +142,7 @@ def _advance(found: argparse.Namespace) -> None:
     from recretrain.commands.run import show_tables
 
     for folder in found.runs:
-        print(advance(folder, found.trust))
+        _show(advance(folder, found.trust))
     show_tables(folder.resolve() for folder in found.runs)
 
 
@@ -153,8 +160,8 @@ def _verify(found: argparse.Namespace) -> None:
 
     if found.mend:
         for line in mend(found.outputs):
-            print(line)
-    print(verify(found.outputs))
+            _show(line)
+    _show(verify(found.outputs))
 
 
 def _add_recommend(verb: argparse.ArgumentParser) -> None:
@@ -230,7 +237,7 @@ def _evidence(found: argparse.Namespace) -> None:
     from recretrain.engine.evidence import candidates
 
     rows = candidates(found.run, top=found.top, least_error=found.least_error, norm=found.norm, trusted=found.trust)
-    print(tabulate([vars(row) for row in rows], headers="keys", tablefmt="simple", floatfmt=".4f"))
+    _show(tabulate([vars(row) for row in rows], headers="keys", tablefmt="simple", floatfmt=".4f"))
 
 
 def _add_aspects(verb: argparse.ArgumentParser) -> None:
@@ -249,11 +256,11 @@ def _aspects(found: argparse.Namespace) -> None:
     from recretrain.engine.aspects import reasons
 
     rating = reasons(found.run, user=found.user, item=found.item, top=found.top, trusted=found.trust)
-    print(f"{rating.item} by {rating.user}: {rating.rating:.3f}, of which biases are {rating.biases:.3f}\n")
-    print(tabulate([vars(aspect) for aspect in rating.aspects], headers="keys", tablefmt="simple"))
+    _show(f"{rating.item} by {rating.user}: {rating.rating:.3f}, of which biases are {rating.biases:.3f}\n")
+    _show(tabulate([vars(aspect) for aspect in rating.aspects], headers="keys", tablefmt="simple"))
     items = [f"item's {place}" for place in range(1, len(rating.parts) + 1)]
     rows = [[f"user's {place}", *parts] for place, parts in enumerate(rating.parts, start=1)]
-    print(f"\n{tabulate(rows, headers=['adds', *items], tablefmt='simple', floatfmt='+.4f')}")
+    _show(f"\n{tabulate(rows, headers=['adds', *items], tablefmt='simple', floatfmt='+.4f')}")
 
 
 def _add_report(verb: argparse.ArgumentParser) -> None:
@@ -297,7 +304,7 @@ def _report(found: argparse.Namespace) -> None:
             group=found.group,
             only=only,
         )
-        print("\n".join(map(str, drawn)))
+        _show("\n".join(map(str, drawn)))
 
 
 def _add_data(verb: argparse.ArgumentParser) -> None:
@@ -325,10 +332,10 @@ def _data(found: argparse.Namespace) -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s | %(message)s", datefmt="%H:%M:%S")
     if found.action == "synth":
-        print(datasets.generated(found.folder, found.overrides))
+        _show(datasets.generated(found.folder, found.overrides))
     else:
         act = {"list": datasets.listed, "prepare": datasets.prepared, "describe": datasets.described}[found.action]
-        print(act(found.overrides))
+        _show(act(found.overrides))
 
 
 def _add_list(verb: argparse.ArgumentParser) -> None:
@@ -338,13 +345,13 @@ def _add_list(verb: argparse.ArgumentParser) -> None:
 
 
 def _list(found: argparse.Namespace) -> None:
-    print(listing.listed(conf_dir(), [found.kind] if found.kind else list(listing.GROUPS)))
+    _show(listing.listed(conf_dir(), [found.kind] if found.kind else list(listing.GROUPS)))
 
 
 def _doctor(_: argparse.Namespace) -> None:
     from recretrain.commands.doctor import examine
 
-    print(examine())
+    _show(examine())
 
 
 def _number(hint: Any) -> Callable[[str], Any]:
@@ -359,6 +366,19 @@ def _number(hint: Any) -> Callable[[str], Any]:
         raise argparse.ArgumentTypeError(f"{text} must be {in_words(hint)}")
 
     return read
+
+
+def _seeds(text: str) -> str:
+    """Read a list of seeds, as an override holds it."""
+    for seed in text.split(","):
+        if not seed.strip().isdecimal() or not fits(int(seed), AtLeast0):
+            raise argparse.ArgumentTypeError(f"{text} must be whole numbers with commas between, such as 0,1,2")
+    return text
+
+
+def _show(text: object) -> None:
+    """Print what may hold words of a file."""
+    print(visible(str(text)))
 
 
 def _put(text: str, file: Path | None) -> None:

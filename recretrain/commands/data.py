@@ -43,14 +43,17 @@ def described(overrides: Sequence[str]) -> str:
 
 
 def generated(folder: Path, overrides: Sequence[str]) -> str:
+    from recretrain.preparation.places import aside_of
+
     config, choices = compose(overrides)
     source = source_of(config)
     if source.generator is None:
         raise ConfigError(f"there is no generator for {choices['data']}; see `recretrain data list`")
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty; name a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    source.synthesize(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with aside_of(folder) as aside:
+        source.synthesize(aside)
     return f"synthetic {choices['data']} in {folder}; use it with data={choices['data']} data.path={folder.absolute()}"
 
 
@@ -95,4 +98,7 @@ def _readable(period: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):  # numbers that are an order, and no times
+        return f"{seconds:g}"

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from recretrain.configuration.messages import choose_from
 from recretrain.errors import Mistake
 from recretrain.interruption import Interruption, interruptible
+from recretrain.outside import refused
+from recretrain.visible import message
 
 
 def ended(command: Callable[[], None]) -> int:
@@ -27,12 +29,23 @@ def ended(command: Callable[[], None]) -> int:
         return found.code
     except BrokenPipeError:
         return _nobody_reads()
-    except Mistake as error:
-        if os.environ.get("RECRETRAIN_TRACEBACK") == "1":
+    except Exception as error:
+        if (words := explained(error)) is None:
             raise
-        print(f"recretrain: {error}", file=sys.stderr)
+        print(words, file=sys.stderr)
         return 1
     return 0
+
+
+def explained(error: BaseException | None) -> str | None:
+    """The message of a mistake in values or data, or of what the machine refused; None for a bug.
+
+    A bug's traceback is wanted, and so is any other where RECRETRAIN_TRACEBACK=1 asks for it.
+    """
+    if os.environ.get("RECRETRAIN_TRACEBACK") == "1":
+        return None
+    words = str(error) if isinstance(error, Mistake) else refused(error)
+    return None if words is None else f"recretrain: {message(words)}"
 
 
 def check_verb(parser: argparse.ArgumentParser, arguments: Sequence[str], before: str = "") -> None:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from recretrain import yaml_files
 from recretrain.commands.costs import Costs, costs, in_words
-from recretrain.configuration.compose import compose, conf_dir, data_name, expand, explained, run_folder
+from recretrain.configuration.compose import compose, conf_dir, data_name, expand, run_folder
 from recretrain.configuration.messages import choose_from
 from recretrain.errors import ConfigError, DataError
 from recretrain.sealed import finished, read_card
@@ -166,13 +167,10 @@ def _at_once(sweep: Sequence[str], jobs: int | None) -> list[str]:
 
 
 def _card(table: str) -> Card:
-    import yaml
-
     known = sorted(file.stem for file in (conf_dir() / "table").glob("*.yaml"))
     if table not in known:
         raise ConfigError(f"there is no table '{table}'; {choose_from(table, known, 'tables')}")
-    with explained():
-        card: Card = yaml.safe_load((conf_dir() / "table" / f"{table}.yaml").read_text())
+    card: Card = yaml_files.read(conf_dir() / "table" / f"{table}.yaml")
     if not card.get("runs"):
         raise ConfigError(f"conf/table/{table}.yaml names no runs; add them under `runs:`")
     return card

@@ -8,15 +8,17 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hydra.experimental.callback import Callback
 
 from recretrain.commands import sweeps
+from recretrain.commands.endings import explained as words_of
 from recretrain.commands.families import GROUPS, left_out, only_what_fits
 from recretrain.commands.outcomes import Outcome, in_error_file, read, told, write
 from recretrain.configuration.compose import compose, conf_dir, explained, register_schema, run_folder
-from recretrain.errors import ConfigError, Mistake, Unfit
+from recretrain.configuration.sources import careful_reading, check_folders, paths_quoted
+from recretrain.errors import ConfigError, Unfit
 from recretrain.interruption import python_s_own
 
 if TYPE_CHECKING:
@@ -28,8 +30,9 @@ def launch(arguments: Sequence[str]) -> None:
     import hydra
 
     register_schema()
-    words = choices_first(options_first(arguments))
-    with explained(), _fitting(words), _argv(["recretrain run", *words]), _errors_reach_us():
+    words = choices_first(paths_quoted(options_first(arguments)))
+    check_folders(words)
+    with explained(), careful_reading(), _fitting(words), _argv(["recretrain run", *words]), _errors_reach_us():
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
 
 
@@ -49,9 +52,16 @@ def options_first(arguments: Sequence[str]) -> list[str]:
 
     overrides = [word for word in arguments if word[:1] != "-" and ("=" in word or word[:1] == "~")]
     others = [word for word in arguments if word not in overrides]
-    if unknown := get_args_parser().parse_known_args(others)[1]:
-        raise ConfigError(f"there is no option {unknown[0]}; `recretrain run --help` lists options, groups and keys")
+    parser = get_args_parser()
+    parser.error = _refuse_option  # type: ignore[method-assign]
+    unknown = [*parser.parse_known_args(others)[1], *(word for word in others if word in ("-", "--"))]
+    if unknown:
+        _refuse_option(f"there is no option {unknown[0]}")
     return [*others, *overrides]
+
+
+def _refuse_option(message: str) -> NoReturn:
+    raise ConfigError(f"{message}; `recretrain run --help` lists options, groups and keys")
 
 
 def choices_first(arguments: Sequence[str]) -> list[str]:
@@ -138,20 +148,13 @@ class Sweep(Callback):
             raise SystemExit(1)
 
 
-def mistake(error: BaseException | None) -> str | None:
-    """The message of a mistake in values or data; None for a bug, whose traceback is wanted."""
-    if os.environ.get("RECRETRAIN_TRACEBACK") == "1":
-        return None
-    return f"recretrain: {error}" if isinstance(error, Mistake) else None
-
-
 @contextmanager
 def stops() -> Iterator[None]:
     """Turn an exception into SystemExit with its message, or with the whole traceback if it is not a mistake."""
     try:
         yield
     except Exception as error:
-        raise SystemExit(mistake(error) or traceback.format_exc()) from error
+        raise SystemExit(words_of(error) or traceback.format_exc()) from error
 
 
 def _attempt(config: DictConfig, hydra_config: Any) -> Outcome:
@@ -160,16 +163,18 @@ def _attempt(config: DictConfig, hydra_config: Any) -> Outcome:
         folder = str(run_folder(config, hydra_config.runtime.choices))
         _train(config, hydra_config, jobs=jobs_at_once(hydra_config.launcher))
     except Exception as error:
-        if mistake(error) is None and not in_error_file(folder):
+        if words_of(error) is None and not in_error_file(folder):
             traceback.print_exc()
-        words = mistake(error) or f"{type(error).__name__}: {error}"
+        words = words_of(error) or f"{type(error).__name__}: {error}"
         return Outcome(overrides, folder, words, isinstance(error, Unfit))
     return Outcome(overrides, folder, None)
 
 
 def _train(config: DictConfig, hydra_config: Any, *, jobs: int) -> Path:
-    choices = {str(group): str(choice) for group, choice in hydra_config.runtime.choices.items()}
-    return _checked(config, choices, list(hydra_config.overrides.task), jobs)
+    with explained():
+        choices = {str(group): str(choice) for group, choice in hydra_config.runtime.choices.items()}
+        overrides = list(hydra_config.overrides.task)
+    return _checked(config, choices, overrides, jobs)
 
 
 def _checked(config: DictConfig, choices: Mapping[str, str], overrides: Sequence[str], jobs: int) -> Path:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recretrain.configuration.sources import careful_reading, check_folders, paths_quoted
 from recretrain.errors import ConfigError, Mistake, Unfit
 from recretrain.records import LATER, ONCE_IN_DIGEST, OUTSIDE_DIGEST, changes_nothing
 
@@ -93,7 +94,7 @@ def composition(overrides: Sequence[str]) -> Composition:
         config = _composed(overrides)
         folders = [Path(source.path) for source in config.hydra.runtime.config_sources if source.schema == "file"]
         loader = GlobalHydra.instance().config_loader()
-        merged = loader.compute_defaults_list("config", list(overrides), RunMode.RUN).defaults
+        merged = loader.compute_defaults_list("config", paths_quoted(overrides), RunMode.RUN).defaults
         config, choices = _without_hydra(config)
         values: Any = OmegaConf.to_container(config, resolve=True)
     places = [(default.package or "", f"{default.config_path}.yaml") for default in merged]
@@ -108,7 +109,7 @@ def expand(overrides: Sequence[str]) -> Iterator[list[str]]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     with explained():
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        parsed = OverridesParser.create().parse_overrides(paths_quoted(overrides))
     for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
         yield from (list(job) for job in batch)
 
@@ -118,14 +119,16 @@ def _hydra() -> Iterator[None]:
     import hydra
 
     register_schema()
-    with explained(), hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+    given = hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()))
+    with explained(), careful_reading(), given:
         yield
 
 
 def _composed(overrides: Sequence[str]) -> DictConfig:
     import hydra
 
-    return hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
+    check_folders(overrides)
+    return hydra.compose("config", overrides=paths_quoted(overrides), return_hydra_config=True)
 
 
 def _without_hydra(config: DictConfig) -> tuple[DictConfig, dict[str, str]]:

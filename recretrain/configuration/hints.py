@@ -11,6 +11,7 @@ from recretrain.configuration.messages import did_you_mean
 from recretrain.values import Constraint
 
 UNIONS = (Union, types.UnionType)
+LARGEST = {int: 10**12, bool: 1, float: 3e38}  # more is nothing that could be counted, or held in 32 bits
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
 
 
@@ -50,8 +51,10 @@ def fits(value: Any, hint: Any) -> bool:
     if origin is Literal:
         return any(type(value) is type(argument) and value == argument for argument in arguments)
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if hint in (int, bool, str, types.NoneType):
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST[float]
+    if hint is int:
+        return type(value) is int and abs(value) <= LARGEST[int]
+    if hint in (bool, str, types.NoneType):
         return type(value) is hint
     if _is(hint, Mapping):
         return isinstance(value, Mapping) and all(fits(item, arguments[1]) for item in value.values() if arguments)
@@ -122,8 +125,14 @@ def _inner(path: str, value: Any, hint: Any) -> Misfit | None:
 
 def _in_words_for(value: Any, hint: Any) -> str:
     allowed = in_words(hint)
-    infinite = isinstance(value, float) and not math.isfinite(value)
-    return allowed.replace("a number", "a finite number", 1) if infinite else allowed
+    if not isinstance(value, int | float) or abs(value) <= LARGEST[type(value)]:
+        return allowed
+    if not math.isfinite(value):
+        return allowed.replace("a number", "a finite number", 1)
+    largest = {
+        WORDS[kind]: f"{WORDS[kind]} of no more than {most:g}" for kind, most in LARGEST.items() if kind is not bool
+    }
+    return next((allowed.replace(words, limit, 1) for words, limit in largest.items() if words in allowed), allowed)
 
 
 def _constraints(hint: Any) -> list[Constraint]:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from recretrain.errors import ConfigError
+from recretrain.visible import one_line
 
 DISTRIBUTIONS = {  # what pip calls a module, where it is another name
     "tensorboard": '"recretrain[loggers]"',
@@ -26,7 +27,7 @@ def resolve(path: str, target: str) -> Any:
     """The class or function that the node at `path` names; raises ConfigError with culprit and cure."""
     from pydoc import ErrorDuringImport, locate
 
-    named = f"{path}._target_={target}".lstrip(".")
+    named = one_line(f"{path}._target_={target}".lstrip("."))
     try:
         found = locate(str(target))
     except ErrorDuringImport as error:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recretrain.configuration.renamed import new_name
+from recretrain.outside import refused
+from recretrain.visible import one_line
 
 if TYPE_CHECKING:
     from hydra.errors import ConfigCompositionException, MissingConfigException
@@ -57,7 +60,7 @@ def explain(error: BaseException) -> str | None:
         return "a file of the configuration stands in its own defaults list; take it out there"
     if isinstance(error, UnicodeDecodeError):
         return f"a file of the configuration is not UTF-8 text: {_first_line(error)}"
-    return _first_line(error) if isinstance(error, HydraException | ValueError | OSError) else None
+    return refused(error) or (_first_line(error) if isinstance(error, HydraException | ValueError | OSError) else None)
 
 
 def is_unknown_key(error: BaseException) -> bool:
@@ -78,8 +81,9 @@ def _unreadable(message: str, override: str | None) -> str:
     named = override or next(iter(re.findall(r"override '(.+)'", message)), None)
     culprit = f"'{named}'" if named else f"the command line ({message.splitlines()[0].strip()})"
     key, equals, value = (named or "").partition("=")
-    example = f"'{key}=\"{value}\"'" if equals else "'key=\"value\"'"
-    return f"cannot read {culprit}; write key=value, and quote a value that is no plain word: {example}"
+    inner = value.replace('"', '\\"')
+    example = shlex.quote(f'{key}="{inner}"') if equals else "'key=\"value\"'"
+    return one_line(f"cannot read {culprit}; write key=value, and quote a value that is no plain word: {example}")
 
 
 def _bad_override(error: ConfigCompositionException) -> str:
@@ -144,7 +148,11 @@ def _bad_value(error: OmegaConfBaseException) -> str:
 
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value; give {error.full_key}=..."
-    return f"{error.full_key}: {_first_line(error)}"
+    return (
+        f"{error.full_key}: {_first_line(error)}"
+        if error.full_key
+        else f"{_first_line(error)}; name a key that is there"
+    )
 
 
 def _plural(group: str) -> str:

@@ -12,14 +12,25 @@ from recretrain.configuration.hints import in_words, misfit, node_classes
 from recretrain.configuration.imports import resolve
 from recretrain.configuration.messages import no_such_key
 from recretrain.errors import ConfigError, Unfit
-from recretrain.values import Amount, AtLeast0
+from recretrain.values import Amount, AtLeast0, Given
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 ENGINE_GIVEN = frozenset({"backbone", "vocabulary"})  # constructor arguments that the engine passes, and conf/ does not
-TOP = {"seed": AtLeast0, "paths.memory": Amount}  # ranges of values outside the nodes
-GROUPS = ("schedule", "backbone", "eval", "method", "data")  # each a node that names its class
+TOP = {  # ranges of values outside the nodes
+    "seed": AtLeast0,
+    "paths.memory": Amount,
+    **{f"paths.{name}": Given for name in ("data", "cache", "outputs")},
+}
+GROUPS = {  # nodes that every run has, each of a class, and what it derives from, or can do
+    "schedule": ("tasks", "roles"),
+    "backbone": "recretrain.backbones.base.Backbone",
+    "eval": ("answer",),
+    "method": "recretrain.methods.base.RetrainMethod",
+    "data": "recretrain.preparation.sources.base.Source",
+    "trainer": "recretrain.engine.machine.Machine",
+}
 
 
 def check(config: DictConfig, *, under: Sequence[str] = ("",)) -> None:
@@ -31,10 +42,11 @@ def check(config: DictConfig, *, under: Sequence[str] = ("",)) -> None:
 
     with explained():
         values: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        of_top = {path: OmegaConf.select(config, path) for path in TOP}
     _check_names("", values, Schema.__dataclass_fields__, required=(), within=values)
     for path, hint in TOP.items():
-        _check_value(path, OmegaConf.select(config, path), hint)
-    for group in GROUPS:
+        _check_value(path, of_top[path], hint)
+    for group in (*GROUPS, *(["logger"] if values["logger"] else [])):
         if not isinstance(values[group], Mapping) or "_target_" not in values[group]:
             raise ConfigError(f"{group} names no class; choose {group}=..., or set {group}._target_ in its file")
     for path, node in nodes(values):
@@ -57,8 +69,8 @@ def nodes(values: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]
 def check_node(path: str, node: Mapping[str, Any], *, within: Mapping[str, Any]) -> None:
     """Compare a node of the configuration `within` with the signature of its target; those of others are left alone."""
     target = resolve(path, node["_target_"])
-    if path in GROUPS and not isinstance(target, type):
-        raise ConfigError(f"{path}._target_={node['_target_']} is not a class; name one")
+    if path in GROUPS:
+        _check_role(path, node["_target_"], target)
     if not is_ours(target):
         return
     parameters = _parameters(target)
@@ -71,6 +83,21 @@ def check_node(path: str, node: Mapping[str, Any], *, within: Mapping[str, Any])
     for key, value in values.items():
         _check_value(f"{path}.{key}", value, hints.get(key, Any))
         _check_class(f"{path}.{key}", value, hints.get(key, Any))
+
+
+def _check_role(group: str, name: Any, target: Any) -> None:
+    """Raise ConfigError where the node of a group names something that can do nothing of what the group is for."""
+    if not isinstance(target, type):
+        raise ConfigError(f"{group}._target_={name} is not a class; name one")
+    role = GROUPS[group]
+    if isinstance(role, str):
+        base = resolve(group, role)
+        if not issubclass(target, base):
+            raise ConfigError(f"{group}._target_={name} is not a {base.__name__}; name a class derived from it")
+    elif lacking := [word for word in role if not hasattr(target, word)]:
+        raise ConfigError(
+            f"{group}._target_={name} has no {lacking[0]}(); choose {group}=..., or write a class that has"
+        )
 
 
 def is_ours(target: Any) -> bool:
@@ -128,6 +155,6 @@ def _check_class(path: str, value: Any, hint: Any) -> None:
     if not wanted or not isinstance(value, Mapping):
         return
     target = resolve(path, value["_target_"])
-    if isinstance(target, type) and not issubclass(target, wanted):
+    if not isinstance(target, type) or not issubclass(target, wanted):
         names = " or ".join(found.__name__ for found in wanted)
         raise ConfigError(f"{path}._target_={value['_target_']} is not a {names}; name a class derived from it")

@@ -75,12 +75,15 @@ def draw_candidates(history: History, count: int, rng: np.random.Generator, *, h
         until[start:], back[order] = start + sizes - 1, np.arange(len(order))
     known, arrivals = _known_so_far(items)
     known, had = known[until], _Had(users, items, arrivals)
-    drawn = np.empty((len(users) - start, count), dtype=np.int32)
+    drawn: Drawn | None = None  # no table of so many columns before it is known that there are enough items
     for rows in _blocks(start, until):
         row_of, taken = (np.arange(len(rows)), arrivals.rank_of[items[rows]]) if had_too else had.by(rows, until[rows])
         _check_enough(users[rows], known[rows], row_of, taken, count)
+        drawn = np.empty((len(users) - start, count), dtype=np.int32) if drawn is None else drawn
         ranks = _draw_block(known[rows], row_of, taken, count, rng)
         drawn[rows - start] = arrivals.item_at[ranks]
+    if drawn is None:
+        return np.empty((0, count), dtype=np.int32)
     return drawn if history.parts is None else drawn[back]
 
 

@@ -28,6 +28,11 @@ class Rolling:
                 f"schedule.start={self.start} but {stream.name} has {len(stream)} periods; lower schedule.start or cut "
                 "the data into more periods"
             )
+        if self.choosing and self.start + self.choosing >= len(stream):
+            raise DataError(
+                f"schedule.choosing={self.choosing} leaves none of the {len(stream)} periods of {stream.name} to test; "
+                "lower it, or cut the data into more periods"
+            )
         later = [self._maker(stream, on_read, period) for period in range(self.start, len(stream))]
         return [lambda: Task(0, Block(stream, self.start, on_read), Past([]), dict), *later]
 

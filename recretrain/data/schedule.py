@@ -106,7 +106,16 @@ class NextPeriod:
                 f"schedule.first_test={self.first_test} but {stream.name} has periods 0..{end}; "
                 "lower schedule.first_test or cut the data into more periods"
             )
-        return end if self.last_test is None else min(self.last_test, end)
+        if self.first_test + self.choosing > end:
+            raise DataError(
+                f"schedule.choosing={self.choosing} leaves none of the periods {self.first_test}..{end} of "
+                f"{stream.name} to test; lower it, or cut the data into more periods"
+            )
+        if self.last_test is not None and self.last_test > end:
+            raise DataError(
+                f"schedule.last_test={self.last_test} but {stream.name} has periods 0..{end}; lower it, or leave it out"
+            )
+        return end if self.last_test is None else self.last_test
 
     def _check(self) -> None:
         if not 1 <= self._block <= self.first_test:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from recretrain.data.stream import Foresees
 from recretrain.engine.build import Experiment
 from recretrain.errors import ConfigError, DataError, UserError
+from recretrain.outside import refused
 from recretrain.sealed import finished, reading
 
 
@@ -28,8 +29,9 @@ def no_folder_left(folder: Path) -> Iterator[None]:
     there = folder.exists()
     try:
         yield
-    except (ConfigError, DataError):
-        if not there and not finished(folder / "tasks"):
+    except Exception as error:
+        refusal = isinstance(error, ConfigError | DataError) or refused(error)
+        if refusal and not there and not finished(folder / "tasks"):
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):  # up to outputs, as far as there is nothing else in them
                 for parent in list(folder.parents)[:3]:

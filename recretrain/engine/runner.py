@@ -6,6 +6,7 @@ import logging
 import platform
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -57,7 +58,8 @@ def _kept(asked: Experiment, store: RunStore, jobs: int) -> Path:
             with users_by_name(asked.stream.folder):
                 _run(asked, store, jobs)
         except Exception:
-            store.write_text("error.txt", traceback.format_exc())
+            with suppress(OSError):  # a full disk must not hide why the run ended
+                store.write_text("error.txt", traceback.format_exc())
             raise
         (store.folder / "error.txt").unlink(missing_ok=True)
     return store.folder

@@ -41,6 +41,12 @@ class RankEvaluator:
                 f"eval: {type(questions).__name__} asks for ratings, which are not ranked; use eval=episodes or "
                 "another of the rating evaluator's"
             )
+        among = getattr(questions, "candidates", None) if getattr(questions, "catalogue", "") == "sampled" else None
+        if among is not None and min(ks) > among:
+            raise ConfigError(
+                f"eval.ks={list(ks)}: each question ranks its item among eval.questions.candidates={among}, so all "
+                "would be hits; give a smaller k"
+            )
         self.questions = questions
         self.ks = list(ks)
         self.metrics: dict[str, Metric] = {name_of(given): metric(given) for given in metrics}

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from recretrain.errors import DataError
+from recretrain.preparation.sources.times import plausible
 from recretrain.preparation.zones import TimeZone
 from recretrain.values import AtLeast1, NotEmpty, Within
 
@@ -166,6 +167,12 @@ class ByCalendar(Cut):
 
     def _slots(self, first: float, last: float) -> list[tuple[str, float]]:
         """Name and start of each slot from the one that holds `first` to the one that holds `last`."""
+        for moment in (first, last):
+            if not plausible(moment):
+                raise DataError(
+                    f"time {moment:g} is of no year between 1990 and 2100, so these data have no calendar; cut them by "
+                    "rows (cut@data.cut=rows), or set the unit of their times"
+                )
         zone = ZoneInfo(self.time_zone)
         day = datetime.fromtimestamp(first, zone).date() - timedelta(days=1)
         slots: list[tuple[str, float]] = []

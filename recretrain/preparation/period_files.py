@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from recretrain.errors import DataError
 from recretrain.once import aside_of
+from recretrain.outside import refused
 from recretrain.preparation import checks
 from recretrain.preparation.checks import PARTS
 from recretrain.preparation.cut import Cut, Slice, slices_of
@@ -62,6 +63,8 @@ def _load(connection: Connection, source: Source, files: Sequence[Path]) -> None
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
+        if refused(error):
+            raise
         raise DataError(source.explain(files, error)) from error
     source.check_read(connection, files)
     # ids of different spaces never meet: the key of an item is then (space, raw id), and NULL where the id is
@@ -76,6 +79,8 @@ def _filter(connection: Connection, source: Source, files: Sequence[Path]) -> li
     """Delete what the configuration asks for; a row that is then still unusable is an error."""
     counts = [_count(connection, "read")]
     log.info("%s: read %d rows, %d users, %d items", source.name, *list(counts[0].values())[1:])
+    if not counts[0]["rows"]:
+        raise DataError(f"{', '.join(map(str, files[:3]))}: there are no rows in it; get the data again")
     for deletion in source.before_check(files):
         counts.append(_delete(connection, source, deletion, counts[-1]))
     if source.drops_nulls:

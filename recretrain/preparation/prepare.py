@@ -60,8 +60,7 @@ def prepared_before(source: Source, cache: Path, digest: str) -> Path | None:
 
 def describe(folder: Path) -> dict[str, Any]:
     """The contents of a prepared folder, for people: stream.json and what can be counted in the files."""
-    with reading(folder / "stream.json") as file:
-        card: dict[str, Any] = json.loads(file.read_text())
+    card = _card(folder)
     periods = card["periods"]
     arrivals = {kind: _arrivals(folder / f"{kind}.parquet") for kind in ("users", "items")}
     for index, period in enumerate(periods):
@@ -76,6 +75,15 @@ def describe(folder: Path) -> dict[str, Any]:
         "end": periods[-1]["end"],
         "repeats": duckdb.connect().sql(repeats).fetchall()[0][0],
     }
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    """What stream.json says of a prepared folder. Raises DataError where it is damaged, or not that of one."""
+    with reading(folder / "stream.json") as file:
+        card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if not (isinstance(card, dict) and {"name", "columns", "periods"} <= card.keys() and card["periods"]):
+            raise ValueError("it is not that of a prepared folder")
+    return card
 
 
 def list_sources(conf_dir: Path, data_root: Path) -> list[dict[str, str]]:

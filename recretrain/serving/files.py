@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -39,7 +40,9 @@ def table_in(file: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
         raise DataError(f"{file} must be a .csv or .parquet file, with the names of its columns")
     try:
         frame = _csv(_there(file)) if file.suffix == ".csv" else _parquet(_there(file))
-    except (ValueError, pa.ArrowException) as error:  # pandas' errors of parsing are ValueErrors, as are wrong letters
+    except DataError:
+        raise
+    except (ValueError, pa.ArrowException) as error:  # wrong letters are ValueErrors
         raise DataError(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
     for column in columns:
         if column not in frame.columns:
@@ -90,7 +93,28 @@ def _write_parquet(chunks: Iterable[pd.DataFrame], file: Path) -> int:
 
 
 def _csv(file: Path) -> pd.DataFrame:
-    return pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    """Every field as it stands. Raises DataError for a line that does not fit the first one."""
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        lines = csv.reader(text, strict=True)
+        try:
+            names = next(lines, [])
+            rows = [_fitting(file, lines.line_num, row, names) for row in lines if row]
+        except csv.Error as error:
+            raise DataError(f"{file}, line {lines.line_num}: {error}; mend the line") from error
+    if not names:
+        raise DataError(f"{file} is empty; its first line must name the columns")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise DataError(f"{file}, line 1: {names.count(twice)} columns are called {twice!r}; name each differently")
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in zip(names, columns, strict=True)})
+
+
+def _fitting(file: Path, line: int, row: list[str], names: Sequence[str]) -> list[str]:
+    if len(row) != len(names):
+        raise DataError(
+            f"{file}, line {line}: {len(row)} fields where the first line names {len(names)}; mend the line"
+        )
+    return row
 
 
 def _parquet(file: Path) -> pd.DataFrame:

@@ -111,7 +111,7 @@ def test_a_folder_of_files_is_read_in_order_of_names(tmp_path: Path):
         (GOOD + ",x,4\n", r"rows\.csv, line 5.*: user is missing .*mend or remove it"),
         (GOOD + "b,x\n", r"rows\.csv, line 5: 2 fields where the first line names 3 \(b,x\); mend or remove"),
         (GOOD + "b,x,4,5\n", r"rows\.csv, line 5: 4 fields where the first line names 3"),
-        ("user,item,timestamp\n", "no interactions left"),
+        ("user,item,timestamp\n", "there are no rows in it; get the data again"),
         ("", "the file is empty; it needs a first line"),
     ],
 )

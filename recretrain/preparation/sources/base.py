@@ -85,7 +85,7 @@ class Source(ABC):
         if "unicode" in str(error).lower() or "utf-8" in str(error).lower():
             for file in files:
                 lines.check_utf8(file)
-        return f"{', '.join(str(f) for f in files[:3])}: {error}"
+        return f"{', '.join(str(f) for f in files[:3])}: {lines.in_short(error)}"
 
     def place(self, root: Path) -> Path:
         """Where the raw files are looked for."""
@@ -207,6 +207,9 @@ class Source(ABC):
 
     def missing(self, root: Path) -> str:
         """The message when `find` finds nothing."""
+        given = [self.place(root), *([Path(self.path)] if self.own else [])]
+        if broken := next((place for place in given if place.is_symlink()), None):
+            return f"{self.name}: {broken} is a symbolic link that leads to no data; mend it, or set data.path"
         text = [
             f"{self.name}: {self.layout} not found at {self.place(root)}",
             f"  get it:  {self.about.origin}",

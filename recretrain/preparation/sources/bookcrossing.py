@@ -132,8 +132,11 @@ def _ages(file: Path) -> Iterator[tuple[int, str]]:
 def _records(file: Path) -> Iterator[tuple[int, list[str]]]:
     """Number of the last line and fields of every record but the first; a place may hold a line break."""
     with file.open(encoding="latin-1", newline="") as text:
-        rows = csv.reader(text, delimiter=";", quotechar='"', escapechar="\\", doublequote=False)
-        next(rows, None)
-        for row in rows:
-            if row:
-                yield rows.line_num, row
+        rows = csv.reader(lines.bounded(text, file), delimiter=";", quotechar='"', escapechar="\\", doublequote=False)
+        try:
+            next(rows, None)
+            for row in rows:
+                if row:
+                    yield rows.line_num, row
+        except csv.Error as error:
+            raise DataError(f"{file}, line {rows.line_num}: {error}; mend the line, or get the file again") from error

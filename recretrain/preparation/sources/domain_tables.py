@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import duckdb
 
@@ -15,9 +15,8 @@ from recretrain.preparation.sources.base import Deletion
 from recretrain.preparation.sources.reviews import ReviewedDomains, TwoReviewedDomains
 from recretrain.preparation.sources.times import TimeUnit, finite, seconds
 from recretrain.preparation.sql import Connection, Relation, name_of, quoted
-from recretrain.values import NotEmpty
+from recretrain.values import Given
 
-Given = Annotated[str, NotEmpty()]
 ROLES = ("user", "item", "domain", "rating", "text", "timestamp")
 
 

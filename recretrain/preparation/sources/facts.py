@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recretrain.errors import DataError
-from recretrain.preparation.sources.lines import SHOWN
+from recretrain.preparation.sources.lines import SHOWN, bounded
 from recretrain.preparation.sql import Connection
 
 log = logging.getLogger(__name__)
 
+LARGEST_ID = 2**63 - 1  # that a column of whole numbers holds
 UNKNOWN = "nan"  # as in MeLU's vocabularies
 
 
@@ -35,13 +36,17 @@ class Fact:
 
 def split_lines(file: Path, separator: str, fields: int, encoding: str) -> Iterator[tuple[int, list[str]]]:
     """Line number and fields of every line that is not blank."""
+    empty = True
     with file.open(encoding=encoding, errors="replace", newline="\n") as text:
-        for number, line in enumerate(text, start=1):
+        for number, line in enumerate(bounded(text, file), start=1):
             if line.strip():
+                empty = False
                 found = line.rstrip("\r\n").split(separator)
                 if len(found) != fields:
                     raise bad_line(file, number, line, f"{len(found)} fields separated by {separator!r}, not {fields}")
                 yield number, found
+    if empty:
+        raise DataError(f"{file}: the file is empty; get it again")
 
 
 def bad_line(file: Path, number: int, line: str, problem: str) -> DataError:
@@ -53,9 +58,12 @@ def bad_line(file: Path, number: int, line: str, problem: str) -> DataError:
 def whole(file: Path, number: int, text: str) -> int:
     """Read an id that must be a whole number; a DataError names the line."""
     try:
-        return int(text)
+        found = int(text)
     except ValueError:
         raise bad_line(file, number, text, "the id is not a whole number") from None
+    if abs(found) > LARGEST_ID:
+        raise bad_line(file, number, text, "the id is no number of 64 bits")
+    return found
 
 
 def words(file: Path) -> list[str]:

@@ -12,8 +12,6 @@ from recretrain.preparation.sources import lines
 from recretrain.preparation.sources.events import EventSource
 from recretrain.preparation.sql import Connection, Relation, name_of, quoted
 
-LONGEST = 2**24  # bytes of a line, as DuckDB's reader of JSON takes
-
 
 @dataclass(frozen=True, kw_only=True)
 class JsonEvents(EventSource):
@@ -49,7 +47,7 @@ def json_sql(files: Sequence[Path], fields: Sequence[str] | None, more: str = "h
 def _over_boms(names: str, fields: Sequence[str] | None, more: str) -> str:
     """Read lines as text first, which may begin with a byte order mark."""
     text = f"""read_csv({names}, delim = '\x01', quote = '', escape = '', header = false, auto_detect = false, {more},
-        columns = {{'json': 'VARCHAR'}}, max_line_size = {LONGEST})"""
+        columns = {{'json': 'VARCHAR'}}, max_line_size = {lines.LONGEST})"""
     objects = f"SELECT * REPLACE (trim(json, chr(65279) || ' ' || chr(9) || chr(13)) AS json) FROM {text}"
     whole = f"SELECT * FROM ({objects}) WHERE json <> ''"
     if fields is None:

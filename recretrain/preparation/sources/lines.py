@@ -6,16 +6,19 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, AnyStr
 
+import duckdb
 import pyarrow as pa
 
 from recretrain.errors import DataError
 
 SHOWN = 120  # characters of a faulty line in a message
+LONGEST = 2**24  # bytes of a line, as DuckDB's reader of JSON takes; a longer one is no event
 BOM = "\ufeff"  # which some programs write before the first line
 BROKEN = (EOFError, OSError, zlib.error, pa.ArrowException)  # of a packed file that is damaged
 
@@ -34,12 +37,25 @@ def open_text(file: Path) -> IO[str]:
     return io.TextIOWrapper(open_bytes(file), encoding="utf-8", errors="replace", newline="\n")
 
 
+def bounded(opened: IO[AnyStr], file: Path) -> Iterator[AnyStr]:
+    """The lines of an open file; a DataError for one that would fill the memory."""
+    number = 0
+    while line := opened.readline(LONGEST + 1):
+        number += 1
+        if len(line) > LONGEST:
+            raise DataError(
+                f"{file}, line {number}: the line is longer than {LONGEST // 2**20} MB, and should be one event; "
+                "get the file again, or give each event a line of its own"
+            )
+        yield line
+
+
 def numbered_lines(file: Path) -> Iterator[tuple[int, str]]:
     """Lines that are not blank, with their numbers from 1 on; a DataError where a packed file ends too early."""
     last = 0
     with open_text(file) as text:
         try:
-            for last, line in enumerate(text, start=1):
+            for last, line in enumerate(bounded(text, file), start=1):
                 line = line.removeprefix(BOM) if last == 1 else line
                 if line.strip():
                     yield last, line.rstrip("\n")
@@ -50,7 +66,7 @@ def numbered_lines(file: Path) -> Iterator[tuple[int, str]]:
 def records(file: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
     """The fields of every record that is not blank, with the number of its last line; quoted fields may hold breaks."""
     with open_text(file) as text:
-        rows = csv.reader(text, delimiter=separator)
+        rows = csv.reader(bounded(text, file), delimiter=separator)
         try:
             for row in rows:
                 if any(field.strip() for field in row) or len(row) > 1:
@@ -115,7 +131,7 @@ def check_utf8(file: Path) -> None:
     number = 0
     with open_bytes(file) as opened:
         try:
-            for line in opened:
+            for line in bounded(opened, file):
                 number += 1
                 line.decode("utf-8")
         except BROKEN as error:
@@ -126,6 +142,15 @@ def check_utf8(file: Path) -> None:
                 f"{file}, line {number} ({shown}): not UTF-8 text; convert the file, for example by "
                 f"`iconv -f latin1 -t utf-8 {file.name} > utf8-{file.name}`"
             ) from error
+
+
+def in_short(error: duckdb.Error) -> str:
+    """What DuckDB says of files, without the line in full and its advice."""
+    first, *others = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    if not (found := re.search(r"CSV Error on Line: (\d+)", first)):
+        return first
+    cause = next((line for line in others if not line.startswith(("Original Line", "Possible"))), first)
+    return f"line {found[1]}: {cause}; mend or remove the line, or get the file again"
 
 
 def starts_with_bom(file: Path) -> bool:
@@ -152,3 +177,5 @@ def _problem(line: str) -> str | None:
         return None if isinstance(json.loads(line), dict) else "not a JSON object"
     except json.JSONDecodeError as error:
         return f"not JSON, {error.msg} at character {error.pos + 1}"
+    except RecursionError:
+        return "nested too deep"

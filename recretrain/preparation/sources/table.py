@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import duckdb
 
@@ -16,9 +17,7 @@ from recretrain.preparation.sources.events import EventSource
 from recretrain.preparation.sources.own_facts import write_own_facts
 from recretrain.preparation.sources.times import TimeUnit, finite, seconds
 from recretrain.preparation.sql import Connection, Relation, name_of
-from recretrain.values import NotEmpty
-
-Given = Annotated[str, NotEmpty()]
+from recretrain.values import Given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +39,7 @@ class Columns:
 
 ROLES = ("user", "item", "timestamp", "rating", "session")
 IDS = ("user", "item", "session")
+NO_ID = re.compile(r"\[\d*\]$|^(STRUCT|MAP|UNION|BOOLEAN|INTERVAL|TIME)\b")  # types of SQL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +136,11 @@ class Table(EventSource):
         name = self.columns.named()[role]
         if role == "timestamp":
             return f"{seconds(table, name, self.columns.time_unit, column)} AS time"
+        if role in IDS and NO_ID.search(kind := str(table.types[table.columns.index(name)])):
+            raise DataError(
+                f"data.columns.{role}={name} is a column of type {kind}, and ids are texts or whole numbers; "
+                "choose another column"
+            )
         if role == "rating":
             return f"{finite(f'TRY_CAST({column} AS FLOAT)')} AS rating"
         fractional = str(table.types[table.columns.index(name)]) in ("FLOAT", "DOUBLE")

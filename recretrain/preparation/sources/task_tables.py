@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import duckdb
 
@@ -16,9 +16,7 @@ from recretrain.preparation.sources.own_paths import SUFFIXES
 from recretrain.preparation.sources.tasks import LAST_IS_VALID, SOURCE, Split, check_names, with_tasks
 from recretrain.preparation.sources.times import TimeUnit, seconds
 from recretrain.preparation.sql import Connection, Relation, name_of
-from recretrain.values import NotEmpty
-
-Given = Annotated[str, NotEmpty()]
+from recretrain.values import Given
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from omegaconf import OmegaConf
 
+from recretrain import yaml_files
 from recretrain.errors import ReportError
 from recretrain.report.papers.card import (
     EVIDENCE,
@@ -38,7 +39,8 @@ def load(conf_dir: Path, name: str) -> TableCard:
     path = conf_dir / "table" / f"{name}.yaml"
     if not path.is_file():
         raise ReportError(f"no table {name!r}; there are: {', '.join(names(conf_dir))}")
-    content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    read = yaml_files.read(path)
+    content = OmegaConf.to_container(OmegaConf.create(read), resolve=True) if isinstance(read, dict) else read
     if not isinstance(content, dict):
         raise ReportError(f"{path}: expected keys such as title, rows and data")
     return parse(name, {str(key): value for key, value in content.items()})

@@ -103,3 +103,56 @@ def test_csv_logs_what_it_has_no_room_for(caplog: pytest.LogCaptureFixture) -> N
         write([GRID], "", ["left out: one run"], "csv")
 
     assert caplog.messages == ["left out: one run"]
+
+
+HOSTILE = "=HYPERLINK(1)|<script>x</script>\n# [a](b) **c** `d` &amp; \x1b[31m\u202e$\\write18{x}%"
+
+
+def hostile(format: str) -> str:
+    """A report in which everything that lay in a file is hostile."""
+    lines = [Line(HOSTILE, [Cell(0.5)]), Line(HOSTILE, [Cell(0.25)], "published", HOSTILE, HOSTILE)]
+    grid = Grid(HOSTILE, HOSTILE, [HOSTILE], lines, [HOSTILE], {"data": HOSTILE})
+    return write([grid], HOSTILE, [HOSTILE], format)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_format_passes_control_characters_on(format: str) -> None:
+    assert not set(hostile(format)) & {"\x1b", "\u202e", "\r"}
+
+
+def test_github_shows_markup_and_keeps_a_row_on_its_line() -> None:
+    text = hostile("github")
+
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+    assert r"\[a\](b) \*\*c\*\* \`d\` &amp;amp;" in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert [line.replace(r"\|", "").count("|") for line in rows] == [3, 3, 3, 3]
+    assert [line for line in text.splitlines() if line.startswith("# ")] == []
+
+
+def test_html_shows_tags_as_text() -> None:
+    text = hostile("html")
+
+    assert "<script>" not in text
+    assert "&lt;script&gt;x&lt;/script&gt;" in text
+
+
+def test_latex_obeys_nothing() -> None:
+    text = hostile("latex")
+
+    body = [line for line in text.splitlines() if not line.startswith("%")]
+    assert all(r"\write18" not in line for line in body)
+    assert any(r"\$\textbackslash{}write18\{x\}\%" in line for line in body)
+    assert [line for line in text.splitlines() if line.startswith("#")] == []
+
+
+@pytest.mark.parametrize("begins", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\n-1"])
+def test_no_cell_of_a_csv_is_a_formula_and_numbers_stay_numbers(begins: str) -> None:
+    grid = Grid(begins, begins, [begins], [Line(begins, [Cell(-0.5)])], (), {"data": begins})
+
+    read = pd.read_csv(io.StringIO(write([grid], "", [], "csv")), header=None, dtype=str, keep_default_na=False)
+
+    texts = [text for row in read.to_numpy().tolist() for text in row]
+    assert [text for text in texts if text.startswith(("=", "+", "-", "@", "\t", "\r")) and text != "-0.5"] == []
+    assert "-0.5" in texts
