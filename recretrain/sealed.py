@@ -25,6 +25,7 @@ STATE = "state.pt"  # of the newest task alone
 KEY = "sha256"  # of a card: of all its other keys
 _LINE = re.compile(r"# of run (\w+), sha256 of what follows: (\w+)")  # the first one of a config.yaml
 _FOLDER = re.compile(r"seed=-?\d+-([0-9a-f]{10})")  # of a run
+_CARDS = ("run.json", "config.yaml", "error.txt")  # files of a run beside its tasks
 _NEEDED = ("rows.csv", "costs.csv")  # of a task without a seal, as they were before there were any
 _UNREADABLE = (ValueError, EOFError, KeyError, OSError, RuntimeError, NotImplementedError, MemoryError)
 
@@ -48,6 +49,13 @@ def finished(tasks: Path) -> list[Path]:
     while _is_whole(folder := tasks / str(len(found))):
         found.append(folder)
     return found
+
+
+def litter(run: Path) -> list[Path]:
+    """What a killed process has left of a run: tasks and cards half written, and states that are not the newest."""
+    half = [*(run / "tasks").glob(".*"), *(run / f".{name}" for name in _CARDS)]
+    old = [folder / STATE for folder in finished(run / "tasks")[:-1]]
+    return [path for path in (*half, *old) if path.exists()]
 
 
 def damage_of(tasks: Sequence[Path]) -> list[str]:

@@ -178,6 +178,11 @@ def _train(config: DictConfig, hydra_config: Any, *, jobs: int) -> Path:
 
 
 def _checked(config: DictConfig, choices: Mapping[str, str], overrides: Sequence[str], jobs: int) -> Path:
+    from recretrain.commands.repeated import finished_before
+
+    if (folder := finished_before(config, choices)) is not None:
+        return folder
+
     from recretrain.configuration.signatures import check
     from recretrain.engine.runner import run
 

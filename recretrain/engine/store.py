@@ -23,8 +23,6 @@ from recretrain import sealed
 from recretrain.errors import ConfigError
 from recretrain.records import COPY, ROWS, Costs, Loss, Row
 
-_CARDS = ("run.json", "config.yaml", "error.txt")
-
 
 class RunStore:
     """The files of a run folder (docs/contracts.md). Everything is written aside, then renamed."""
@@ -87,10 +85,8 @@ class RunStore:
         self.tidy()
 
     def litter(self) -> list[Path]:
-        """What a process that was killed has left: tasks and cards half written, and states that are not the newest."""
-        half = [*self.tasks.glob(".*"), *(self.folder / f".{name}" for name in _CARDS)]
-        old = [folder / sealed.STATE for folder in sealed.finished(self.tasks)[:-1]]
-        return [path for path in (*half, *old) if path.exists()]
+        """What a process that was killed has left."""
+        return sealed.litter(self.folder)
 
     def tidy(self) -> None:
         """Remove the litter. Needs the lock."""

@@ -32,17 +32,8 @@ def prepare(source: Source, *, data_root: Path, cache: Path, memory: str = MEMOR
 
     `memory` is the most that DuckDB may use, the rest goes to the disk.
     """
-    cache = Path(cache).absolute()
-    raw = find_raw(source, Path(data_root), cache)
-    recipe = {
-        "format": FORMAT,
-        "name": source.name,
-        "reader": type(source).__name__,
-        "options": source.options(raw.files) | ({} if raw.brings_periods else {"cut": _cut_options(source.needed_cut)}),
-        "files": raw.identity,
-    }
-    digest = digest_of(recipe)
-    folder = cache / f"{source.name}-{digest}"
+    raw, recipe, digest = _recipe(source, Path(data_root), Path(cache).absolute())
+    folder = _folder(source, cache, digest)
     if not folder.is_dir():
         with only_one(folder):
             if not folder.is_dir():
@@ -54,8 +45,29 @@ def prepare(source: Source, *, data_root: Path, cache: Path, memory: str = MEMOR
 
 def prepared_before(source: Source, cache: Path, digest: str) -> Path | None:
     """The folder of period files of this digest, without a look at the raw files; None if it is not there."""
-    folder = Path(cache).absolute() / f"{source.name}-{digest}"
+    folder = _folder(source, cache, digest)
     return folder if folder.is_dir() else None
+
+
+def digest_now(source: Source, *, data_root: Path, cache: Path) -> str:
+    """The digest of what the source would be prepared as, by what is in its raw files now."""
+    return _recipe(source, Path(data_root), Path(cache).absolute())[-1]
+
+
+def _recipe(source: Source, data_root: Path, cache: Path) -> tuple[Raw, dict[str, Any], str]:
+    raw = find_raw(source, data_root, cache)
+    recipe = {
+        "format": FORMAT,
+        "name": source.name,
+        "reader": type(source).__name__,
+        "options": source.options(raw.files) | ({} if raw.brings_periods else {"cut": _cut_options(source.needed_cut)}),
+        "files": raw.identity,
+    }
+    return raw, recipe, digest_of(recipe)
+
+
+def _folder(source: Source, cache: Path, digest: str) -> Path:
+    return Path(cache).absolute() / f"{source.name}-{digest}"
 
 
 def describe(folder: Path) -> dict[str, Any]:
