@@ -40,7 +40,9 @@ def load(conf_dir: Path, name: str) -> TableCard:
     if not path.is_file():
         raise ReportError(f"no table {name!r}; there are: {', '.join(names(conf_dir))}")
     read = yaml_files.read(path)
-    content = OmegaConf.to_container(OmegaConf.create(read), resolve=True) if isinstance(read, dict) else read
+    content = read
+    if isinstance(read, dict) and "${" in path.read_text(encoding="utf-8"):
+        content = OmegaConf.to_container(OmegaConf.create(read), resolve=True)
     if not isinstance(content, dict):
         raise ReportError(f"{path}: expected keys such as title, rows and data")
     return parse(name, {str(key): value for key, value in content.items()})
