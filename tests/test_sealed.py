@@ -106,6 +106,11 @@ def _states(task: Path) -> list[str]:
     return ["state.pt"] if (task / "state.pt").exists() else []
 
 
+def test_a_folder_without_runs_is_not_called_whole(tmp_path: Path, capsys):
+    assert main(["verify", str(tmp_path)]) == 1
+    assert f"there are no runs below {tmp_path}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("harm", DAMAGES, ids=lambda harm: harm.__name__)
 def test_every_damage_of_every_file_is_noticed_by_verify_and_by_the_run(harm, place: Path, capsys):
     folder, noticed = folder_of(place), 0

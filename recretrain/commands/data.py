@@ -43,7 +43,7 @@ def described(overrides: Sequence[str]) -> str:
 
 
 def generated(folder: Path, overrides: Sequence[str]) -> str:
-    from recretrain.preparation.places import aside_of
+    from recretrain.once import aside_of
 
     config, choices = compose(overrides)
     source = source_of(config)

@@ -19,6 +19,8 @@ def verify(outputs: Path) -> str:
         raise ConfigError(str(error)) from error
     if found.faults:
         raise ConfigError("\n  ".join([f"{len(found.faults)} faults below {outputs}", *found.faults]))
+    if not found.runs:
+        raise ConfigError(f"there are no runs below {outputs}; name the folder that holds yours")
     old = f"; {found.unsealed} of them are older than their seals" if found.unsealed else ""
     return f"{found.runs} runs, {found.tasks} finished tasks below {outputs}: all as they were written{old}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -21,11 +22,16 @@ def content_of(file: Path, remembered: Path) -> str:
     if content is None:
         with file.open("rb") as opened:
             content = hashlib.file_digest(opened, "sha256").hexdigest()
-        remembered.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=remembered, delete=False) as aside:  # two may ask at once
-            aside.write(f"{content} {_seal(content, state)}\n")
-        os.replace(aside.name, note)
+        with suppress(PermissionError):  # somebody else's cache may hold the prepared data all the same
+            _remember(note, f"{content} {_seal(content, state)}\n")
     return content
+
+
+def _remember(note: Path, text: str) -> None:
+    note.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as aside:  # two may ask at once
+        aside.write(text)
+    os.replace(aside.name, note)
 
 
 def _noted(note: Path, state: str) -> str | None:

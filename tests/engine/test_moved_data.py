@@ -93,3 +93,14 @@ def test_a_run_goes_on_under_the_name_that_it_was_begun_with(clicks: Path, monke
     assert len(list((begun / "tasks").iterdir())) > done
     assert [path.name for path in begun.parent.iterdir()] == [begun.name]
     assert popularity(clicks, "seed=1").name.partition("-")[2] != begun.name.partition("-")[2]
+
+
+def test_a_cache_that_cannot_be_written_to_is_no_fault(clicks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = content_of(clicks, clicks.parent / "some")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", refuse)
+
+    assert content_of(clicks, clicks.parent / "others") == wanted
