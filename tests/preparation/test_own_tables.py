@@ -168,6 +168,15 @@ def test_a_line_that_duckdb_alone_refuses_is_named(tmp_path: Path) -> None:
         prepared(tmp_path, file)
 
 
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz"])
+def test_a_line_too_long_is_named_and_not_left_out(tmp_path: Path, name: str) -> None:
+    text = f"user,item,timestamp\na,x,{DAY}\n{'b' * 40_000_000}\nb,y,{DAY + 1}\n".encode()
+    (tmp_path / name).write_bytes(gzip.compress(text, 1) if name.endswith("gz") else text)
+
+    with pytest.raises(DataError, match=rf"{name}, line 3: the line is longer than 16 MB"):
+        prepared(tmp_path, name)
+
+
 def test_a_row_is_placed_by_its_line_whatever_stands_before(tmp_path: Path) -> None:
     write(tmp_path / "shop" / "a.csv", CSV)
     write(tmp_path / "shop" / "b.csv", f'user,item,timestamp\n\n"c\nd",y,{DAY}\n   \ne,,{DAY}\n')

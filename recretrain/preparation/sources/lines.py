@@ -19,6 +19,7 @@ from recretrain.errors import DataError
 
 SHOWN = 120  # characters of a faulty line in a message
 LONGEST = 2**24  # bytes of a line, as DuckDB's reader of JSON takes; a longer one is no event
+_BLOCK = 2**20  # bytes looked at together, of which a line too long covers one at least
 BOM = "\ufeff"  # which some programs write before the first line
 BROKEN = (EOFError, OSError, zlib.error, pa.ArrowException)  # of a packed file that is damaged
 
@@ -48,6 +49,16 @@ def bounded(opened: IO[AnyStr], file: Path) -> Iterator[AnyStr]:
                 "get the file again, or give each event a line of its own"
             )
         yield line
+
+
+def check_lengths(file: Path) -> None:
+    """Raise a DataError for a line that would fill the memory; DuckDB may leave such a one out without a word."""
+    with open_bytes(file) as opened:
+        found = any(b"\n" not in block for block in iter(lambda: opened.read(_BLOCK), b"") if len(block) == _BLOCK)
+    if found:  # which of them, and whether it is that long
+        with open_bytes(file) as opened:
+            for _ in bounded(opened, file):
+                pass
 
 
 def numbered_lines(file: Path) -> Iterator[tuple[int, str]]:

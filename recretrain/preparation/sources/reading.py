@@ -64,6 +64,8 @@ def require(files: Sequence[Path], table: Relation, named: Mapping[str, str], wh
 
 def check_read(connection: Connection, files: Sequence[Path]) -> None:
     """Raise a DataError for the first line that was left out, unless all of them are blank."""
+    for file in filter(_is_text, files):
+        lines.check_lengths(file)
     if not connection.sql(f"SELECT 1 FROM duckdb_tables() WHERE table_name = {quoted(REJECTED)}").fetchall():
         return
     rejected = connection.sql(f"SELECT line, csv_line, error_message FROM {REJECTED}").fetchall()
