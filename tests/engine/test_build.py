@@ -115,6 +115,7 @@ def test_an_experiment_is_built_whole_and_its_data_are_prepared(tmp_path):
     (tmp_path / "clicks.csv").write_text(CLICKS)
     table = ["data=table", f"data.path={tmp_path / 'clicks.csv'}", "data.name=tiny", "data.cut.periods=4"]
     words = ["eval.questions.candidates=3", "schedule=next_period", "schedule.first_test=2", "schedule.start=1"]
+    words += ["schedule.choosing=1", "eval.ks=[1,2]"]
 
     asked = made(tmp_path, *table, *words, "trainer.device=cpu", "trainer.precision=bf16-mixed", "seed=3")
 
@@ -124,7 +125,7 @@ def test_an_experiment_is_built_whole_and_its_data_are_prepared(tmp_path):
     assert asked.machine.device == CPU
     assert asked.names.seed == 3
     assert asked.names.choices["method"] == "sml"
-    assert asked.names.overrides == [*table[1:], *words, "trainer.precision=bf16-mixed"]
+    assert asked.names.overrides == [*table[2:], *words, "trainer.precision=bf16-mixed"]
     assert asked.pretrained == tmp_path / "outputs" / ".pretrained"
     assert len(asked.schedule.tasks(asked.stream, lambda what, rows: None)) == 3
     method = asked.method()
