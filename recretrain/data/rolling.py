@@ -28,10 +28,10 @@ class Rolling:
                 f"schedule.start={self.start} but {stream.name} has {len(stream)} periods; lower schedule.start or cut "
                 "the data into more periods"
             )
-        if self.choosing and self.start + self.choosing >= len(stream):
+        if self.choosing > (there := len(stream) - self.start):
             raise DataError(
-                f"schedule.choosing={self.choosing} leaves none of the {len(stream)} periods of {stream.name} to test; "
-                "lower it, or cut the data into more periods"
+                f"schedule.choosing={self.choosing}, but there are {there} periods from schedule.start={self.start} to "
+                f"the last one of {stream.name}; lower it, or cut the data into more periods"
             )
         later = [self._maker(stream, on_read, period) for period in range(self.start, len(stream))]
         return [lambda: Task(0, Block(stream, self.start, on_read), Past([]), dict), *later]

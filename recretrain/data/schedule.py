@@ -106,10 +106,10 @@ class NextPeriod:
                 f"schedule.first_test={self.first_test} but {stream.name} has periods 0..{end}; "
                 "lower schedule.first_test or cut the data into more periods"
             )
-        if self.first_test + self.choosing > end:
+        if self.choosing > (there := end + 1 - self.first_test):  # as many are well: later ones may be still to come
             raise DataError(
-                f"schedule.choosing={self.choosing} leaves none of the periods {self.first_test}..{end} of "
-                f"{stream.name} to test; lower it, or cut the data into more periods"
+                f"schedule.choosing={self.choosing}, but there are {there} periods from schedule.first_test="
+                f"{self.first_test} to the last one of {stream.name}; lower it, or cut the data into more periods"
             )
         if self.last_test is not None and self.last_test > end:
             raise DataError(
