@@ -60,6 +60,9 @@ class EventSource(Source):
     def repeats_are_errors(self) -> bool:
         return self.filters.repeats == "error"
 
+    def cure(self, column: str) -> str:
+        return f"{super().cure(column)}, or drop and count such rows with data.filters.nulls=drop"
+
     def before_check(self, files: Sequence[Path]) -> list[Deletion]:
         return self.filters.before_check()
 
