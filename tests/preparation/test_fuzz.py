@@ -113,11 +113,15 @@ def test_rows_are_those_of_plain_python(
 
 
 def damaged(content: bytes, data: st.DataObject) -> bytes:
-    """Some bytes other, gone or again, or only a part of it."""
+    """Some bytes other, gone or again, only a part of it, or a line gone, again or blank."""
     at = data.draw(st.integers(0, len(content)), label="at")
     size = data.draw(st.integers(0, 40), label="size")
-    how = data.draw(st.sampled_from(["other", "gone", "again", "cut", "head"]), label="how")
+    how = data.draw(
+        st.sampled_from(["other", "gone", "again", "cut", "head", "no line", "line again", "blank line"]), label="how"
+    )
     event(how)
+    lines = content.splitlines(keepends=True)
+    line = data.draw(st.integers(1, len(lines) - 1), label="line")
     piece = data.draw(st.binary(min_size=1, max_size=4), label="piece")
     return {
         "other": content[:at] + piece + content[at + len(piece) :],
@@ -125,6 +129,9 @@ def damaged(content: bytes, data: st.DataObject) -> bytes:
         "again": content[:at] + content[max(0, at - size) : at] + content[at:],
         "cut": content[:at],
         "head": content[at:],
+        "no line": b"".join([*lines[:line], *lines[line + 1 :]]),
+        "line again": b"".join([*lines[:line], lines[line], *lines[line:]]),
+        "blank line": b"".join([*lines[:line], b"\n", *lines[line:]]),
     }[how]
 
 
