@@ -1,4 +1,8 @@
-"""The settings of a run on a small table of one's own, which several rooms of tests begin with."""
+"""The settings of a run on a small table of one's own, with which several rooms of tests begin; rows without a stream."""
+
+from recretrain.data.interactions import Interactions
+from recretrain.data.kinds import TestSet
+from recretrain.data.stream import Rows
 
 TINY = [
     "data=table",
@@ -12,3 +16,13 @@ TINY = [
     "trainer.progress=false",
     "trainer.threads=1",
 ]
+
+
+class Unread(Rows):
+    """Rows of a period that nobody reads."""
+
+    def interactions(self) -> Interactions:
+        raise AssertionError("they are read")
+
+    def questions(self) -> TestSet:
+        raise AssertionError("they are read")

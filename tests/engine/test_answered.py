@@ -18,6 +18,7 @@ from recretrain.evaluation.base import Answer
 from recretrain.methods.base import Note
 from recretrain.records import Costs, Row
 from recretrain.report.runs.reading import _read
+from tests.tiny import Unread
 
 CPU = torch.device("cpu")
 
@@ -41,7 +42,7 @@ def asks(period: int, questions: int) -> Rankings:
 
 
 def task(**tests) -> Task:
-    period = Period(2, "age", None)  # type: ignore[arg-type]
+    period = Period(2, "age", Unread())
     return replace(Task(1, period, Past([]), dict), **tests)
 
 

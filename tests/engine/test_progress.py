@@ -13,6 +13,7 @@ from recretrain.data.stream import Past, Period
 from recretrain.engine.costs import Meter
 from recretrain.engine.progress import Progress
 from recretrain.records import Loss, Row
+from tests.tiny import Unread
 
 
 @dataclass
@@ -47,7 +48,7 @@ def finished(rows: list[Row], logger: Logger, caplog, losses: Sequence[Loss] = (
     meter = Meter(torch.device("cpu"))
     meter.on_read("4/rows", 30)
     meter.wall_seconds = 1.26
-    task = Task(3, Period(4, "May", None), Past([]), dict)  # type: ignore[arg-type]
+    task = Task(3, Period(4, "May", Unread()), Past([]), dict)
     with caplog.at_level(logging.INFO, "recretrain"):
         Progress("sml on yelp", bar=False, logger=logger).finished(task, rows, meter, losses)
     return caplog.messages[-1]

@@ -19,7 +19,7 @@ from recretrain.data.fields import read_fields
 from recretrain.data.lineage import first_other, lineage
 from recretrain.errors import DataError
 from recretrain.preparation.cut import ByCalendar, ByCount
-from recretrain.preparation.prepare import load_source, prepare
+from recretrain.preparation.prepare import digest_now, load_source, prepare
 
 CONF = Path(__file__).parents[2] / "conf"
 DAY = 1_700_000_000  # 14 November 2023
@@ -438,9 +438,9 @@ def test_options_that_came_later_leave_prepared_data_alone(tmp_path: Path) -> No
     source = load_source(CONF / "data" / "table.yaml", path=str(write(tmp_path / "rows.csv", OLD)))
     months = ByCalendar(every="month", hours=[0], time_zone="UTC", empty="error", open="keep")
 
-    folder = prepare(replace(source, cut=months), data_root=tmp_path, cache=tmp_path / "cache")
+    found = digest_now(replace(source, cut=months), data_root=tmp_path, cache=tmp_path / "cache")
 
-    assert folder.name == "table-2ff41b866cd0"
+    assert found == "2ff41b866cd0"
 
 
 CHANGES: Mapping[str, Any] = {

@@ -103,7 +103,7 @@ def test_a_review_file_that_is_cut_short_is_named(tmp_path: Path):
 
 
 def test_an_empty_review_file_is_an_error(tmp_path: Path):
-    with pytest.raises(DataError, match="no interactions left"):
+    with pytest.raises(DataError, match=r"review\.json: there are no rows in it; get the data again"):
         prepared(tmp_path, "yelp", write(tmp_path / "review.json", []))
 
 

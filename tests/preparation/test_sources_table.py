@@ -108,7 +108,10 @@ def test_a_folder_of_files_is_read_in_order_of_names(tmp_path: Path):
         (GOOD + "b,x,\n", r"rows\.csv, line 5.*: time is missing .*data\.columns\.time_unit \(now s\)"),
         (GOOD + "b,x,soon\n", r"rows\.csv, line 5.*: time is missing or of the wrong type"),
         (GOOD + "b,x,nan\n", r"rows\.csv, line 5.*: time is missing or of the wrong type"),
-        (GOOD + ",x,4\n", r"rows\.csv, line 5.*: user is missing .*mend or remove it, or drop .* with data\.filters\.nulls=drop"),
+        (
+            GOOD + ",x,4\n",
+            r"rows\.csv, line 5.*: user is missing .*mend or remove it, or drop .* with data\.filters\.nulls=drop",
+        ),
         (GOOD + "b,x\n", r"rows\.csv, line 5: 2 fields where the first line names 3 \(b,x\); mend or remove"),
         (GOOD + "b,x,4,5\n", r"rows\.csv, line 5: 4 fields where the first line names 3"),
         ("user,item,timestamp\n", "there are no rows in it; get the data again"),

@@ -107,8 +107,8 @@ class Table(EventSource):
 
     def cure(self, column: str) -> str:
         if column == "time":
-            return f"mend or remove it, or check data.columns.time_unit (now {self.columns.time_unit})"
-        return "mend or remove it"
+            return f"{super().cure(column)}; or check data.columns.time_unit (now {self.columns.time_unit})"
+        return super().cure(column)
 
     def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
         reading.check_fields(self._events(files))
