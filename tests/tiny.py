@@ -1,4 +1,4 @@
-"""The settings of a run on a small table of one's own, with which several rooms of tests begin; rows without a stream."""
+"""Settings of a run on a small table of one's own, with which several rooms of tests begin; rows without a stream."""
 
 from recretrain.data.interactions import Interactions
 from recretrain.data.kinds import TestSet

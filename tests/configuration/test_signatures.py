@@ -203,7 +203,7 @@ def test_classes_of_other_libraries_are_left_alone() -> None:
             ["data=diginetica", "data.filters.min_item_clicks=abc"],
             r"data\.filters\.min_item_clicks='abc' must be a wh",
         ),
-        (["data=yoochoose", "data.path=5"], r"data\.path=5 must be text"),
+        (["data=table", "data.path=x", "data.columns.user=5"], r"data\.columns\.user=5 must be text"),
         (["method.pretraining=5"], r"method\.pretraining=5 must be keys with a _target_"),
         (["method.pretraining.epochs=x"], r"method\.pretraining\.epochs='x' must be a whole number"),
         (["method._target_=recretrain.methods.sml.SLM"], r"method\._target_=recretrain.methods.sml.SLM is not there"),

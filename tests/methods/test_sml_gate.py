@@ -235,7 +235,7 @@ def test_moments_of_the_lessons_are_carried_or_begun_with_each_period(tmp_path):
 
 
 def test_notes_tell_the_mean_gate_by_activity_and_age(tmp_path):
-    found = gate("eval.questions.candidates=1")
+    found = gate("eval.questions.candidates=1", "eval.ks=[1]")
     users, items = [0, 0, 0, 1, 1, 2, 3], [0, 1, 2, 0, 1, 0, 3]
     slices = [([0, 1, 4, 5], [0, 1, 2, 4]), ([0, 1], [1, 0]), (users, items)]
     stream = found.stream(tmp_path / "s", [*slices, *slices_of(0)[: PERIODS - 3]])
