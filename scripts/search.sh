@@ -78,3 +78,17 @@ globo "${start[@]}" method=full_retrain method.learner.batch_size=1024 method.le
 globo "${start[@]}" method=fine_tune method.learner.batch_size=256 method.learner.epochs=5 method.learner.learning_rate=0.01,0.003 method.learner.negatives=met
 globo "${start[@]}" method=sml method.loops=5 method.transfer.negatives=period,stored
 globo "${start[@]}" method=sml method.loops=5 method.continues_from=own
+
+# A second search, as that of yelp2019
+small=(method.fresh.batch_size=256 method.fresh.epochs=5)
+fair=(schedule.warm_up=tests method.lessons_from=24)
+for begin in tests start; do
+  globo "${start[@]}" method=fine_tune method.learner.negatives=met schedule.warm_up=$begin method.learner.batch_size=256 method.learner.learning_rate=0.003,0.01 method.learner.epochs=5,10
+  globo "${start[@]}" method=fine_tune method.learner.negatives=met schedule.warm_up=$begin method.learner.batch_size=1024 method.learner.learning_rate=0.01 method.learner.epochs=5,10
+done
+for begin in "schedule.warm_up=start" "${fair[*]}"; do  # shellcheck disable=SC2086
+  globo "${start[@]}" method=sml_gate $begin "${small[@]}" method.fresh.learning_rate=0.003,0.01 method.transfer.learning_rate=0.001 method.transfer.epochs=1,5
+  globo "${start[@]}" method=sml_gate $begin "${small[@]}" method.fresh.learning_rate=0.003,0.01 method.transfer.learning_rate=0.003 method.transfer.epochs=1
+done
+globo "${start[@]}" method=sml_fresh_start "${fair[@]}" "${small[@]}" method.fresh.learning_rate=0.003,0.01 method.transfer.learning_rate=0.0003,0.001 method.transfer.epochs=1
+globo "${start[@]}" method=sml_fresh_start "${fair[@]}" "${small[@]}" method.fresh.learning_rate=0.003,0.01 method.transfer.learning_rate=0.0003 method.transfer.epochs=5
