@@ -10,6 +10,8 @@ import torch
 from recretrain.errors import ConfigError
 from recretrain.values import Within
 
+_MANY = 64  # threads that a run may ask for wherever it is begun
+
 
 class Machine:
     """Only `precision` changes results on purpose, and is part of a run's digest."""
@@ -23,6 +25,11 @@ class Machine:
         progress: bool,
     ) -> None:
         """`threads`: of torch; 0: all cores divided by the jobs that share them. `progress`: a bar over the tasks."""
+        if threads > (most := max(_MANY, cores())):
+            raise ConfigError(
+                f"trainer.threads={threads}, but this machine has {cores()} cores for them; "
+                f"give at most {most}, or 0 for all cores"
+            )
         self.device = device_named(device)
         self.precision = precision
         self.progress = progress

@@ -40,3 +40,11 @@ def test_a_gpu_that_is_not_there_is_named_with_the_cure(monkeypatch):
 
     with pytest.raises(ConfigError, match=r"trainer\.device=cuda, but torch sees no CUDA device; use trainer\.device="):
         of(device="cuda")
+
+
+def test_far_more_threads_than_cores_are_refused(monkeypatch):
+    monkeypatch.setattr("recretrain.engine.machine.cores", lambda: 8)
+
+    assert of(threads=64).threads(1) == 64
+    with pytest.raises(ConfigError, match=r"trainer\.threads=65, but this machine has 8 cores for them; give at most"):
+        of(threads=65)

@@ -38,12 +38,15 @@ class Deletion:
     until_stable: bool = False  # repeat it until no row is removed
 
 
+OWN = "your own"
+
+
 @dataclass(frozen=True, kw_only=True)
 class About:
     """A card for people."""
 
     summary: str  # one line for `recretrain data list`
-    origin: str  # where to get the data
+    origin: str  # where to get the data; OWN: the user has them
     terms: str
 
 
@@ -210,15 +213,14 @@ class Source(ABC):
         given = [self.place(root), *([Path(self.path)] if self.own else [])]
         if broken := next((place for place in given if place.is_symlink()), None):
             return f"{self.name}: {broken} is a symbolic link that leads to no data; mend it, or set data.path"
-        text = [
-            f"{self.name}: {self.layout} not found at {self.place(root)}",
-            f"  get it:  {self.about.origin}",
-            f"  terms:   {self.about.terms}",
-            f"  put it:  at {self.place(root)}, or set data.path (or paths.data, env RECRETRAIN_DATA)",
-        ]
-        if self.generator is not None:
-            text.append("  without: data.source=synthetic runs on generated data")
-        return "\n".join(text)
+        absent = f"{self.name}: {self.layout} not found at {self.place(root)}"
+        if self.about.origin == OWN:
+            return f"{absent}; mend data.path"
+        generated = "" if self.generator is None else "; without it: data.source=synthetic runs on generated data"
+        return (
+            f"{absent}\n  get it: {self.about.origin} (terms: {self.about.terms})\n"
+            f"  put it there, or set data.path (or paths.data, env RECRETRAIN_DATA){generated}"
+        )
 
 
 def flat(options: Mapping[str, Any], under: str = "data") -> dict[str, Any]:
