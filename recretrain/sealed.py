@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from recretrain.errors import ConfigError, DataError, Mistake
+from recretrain.visible import first_line
 
 SEAL = "files.json"
 STATE = "state.pt"  # of the newest task alone
@@ -52,14 +53,14 @@ def finished(tasks: Path) -> list[Path]:
 
 
 def litter(run: Path) -> list[Path]:
-    """What a killed process has left of a run: tasks and cards half written, and states that are not the newest."""
+    """List what a killed process left in a run folder: half-written tasks and cards, and states of older tasks."""
     half = [*(run / "tasks").glob(".*"), *(run / f".{name}" for name in _CARDS)]
     old = [folder / STATE for folder in finished(run / "tasks")[:-1]]
     return [path for path in (*half, *old) if path.exists()]
 
 
 def damage_of(tasks: Sequence[Path]) -> list[str]:
-    """What is wrong with finished tasks; a state that is not the newest is looked at by nobody."""
+    """List what is wrong with finished tasks, one line a task; states are looked at for the last task alone."""
     found = [damage(task, state=task == tasks[-1]) for task in tasks]
     return [what for what in found if what is not None]
 
@@ -117,6 +118,11 @@ def sealed_text(text: str, run: str) -> str:
     return f"# of run {run}, sha256 of what follows: {_of(run + text)}\n{text}"
 
 
+def unsealed(text: str) -> str:
+    """The text of a sealed one, without the line that seals it."""
+    return text.partition("\n")[2]
+
+
 def text_damage(text: str, run: str | None = None) -> str | None:
     """Say whether a text is another one than its first line seals, or another run's; without such a line: None."""
     if not text.strip():
@@ -152,11 +158,6 @@ def read_card(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is damaged ({first_line(error)}); delete {path.parent} and run again") from error
     return content
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what went wrong."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _is_whole(folder: Path) -> bool:

@@ -30,6 +30,11 @@ def cell(text: str) -> str:
     return " ".join(visible(unicodedata.normalize("NFC", text)).split())
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what went wrong."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def _written(letter: str) -> str:
     code = ord(letter)
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"

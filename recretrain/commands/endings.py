@@ -30,14 +30,14 @@ def ended(command: Callable[[], None]) -> int:
     except BrokenPipeError:
         return _nobody_reads()
     except Exception as error:
-        if (words := explained(error)) is None:
+        if (words := words_of(error)) is None:
             raise
         print(words, file=sys.stderr)
         return 1
     return 0
 
 
-def explained(error: BaseException | None) -> str | None:
+def words_of(error: BaseException | None) -> str | None:
     """The message of a mistake in values or data, or of what the machine refused; None for a bug.
 
     A bug's traceback is wanted, and so is any other where RECRETRAIN_TRACEBACK=1 asks for it.

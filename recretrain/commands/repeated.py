@@ -44,8 +44,7 @@ def _is_of(config: DictConfig, folder: Path) -> bool:
     if not file.is_file() or not (folder / "run.json").is_file():
         return False
     stored = file.read_text(errors="replace")
-    _, _, text = stored.partition("\n")
-    return sealed.text_damage(stored) is None and text == OmegaConf.to_yaml(config, resolve=True)
+    return sealed.text_damage(stored) is None and sealed.unsealed(stored) == OmegaConf.to_yaml(config, resolve=True)
 
 
 def _data_digest(config: DictConfig) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from hydra.experimental.callback import Callback
 
 from recretrain.commands import sweeps
-from recretrain.commands.endings import explained as words_of
+from recretrain.commands.endings import words_of
 from recretrain.commands.families import GROUPS, left_out, only_what_fits
 from recretrain.commands.outcomes import Outcome, in_error_file, read, told, write
 from recretrain.configuration.compose import compose, conf_dir, explained, register_schema, run_folder

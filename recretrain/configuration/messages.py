@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from recretrain.configuration.renamed import new_name
 from recretrain.outside import refused
-from recretrain.visible import one_line
+from recretrain.visible import first_line, one_line
 
 if TYPE_CHECKING:
     from hydra.errors import ConfigCompositionException, MissingConfigException
@@ -59,8 +59,8 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, RecursionError):
         return "a file of the configuration stands in its own defaults list; take it out there"
     if isinstance(error, UnicodeDecodeError):
-        return f"a file of the configuration is not UTF-8 text: {_first_line(error)}"
-    return refused(error) or (_first_line(error) if isinstance(error, HydraException | ValueError | OSError) else None)
+        return f"a file of the configuration is not UTF-8 text: {first_line(error)}"
+    return refused(error) or (first_line(error) if isinstance(error, HydraException | ValueError | OSError) else None)
 
 
 def is_unknown_key(error: BaseException) -> bool:
@@ -102,7 +102,7 @@ def _bad_override(error: ConfigCompositionException) -> str:
         return f"there is no group '{group[1]}'; `recretrain run --help` lists the groups"
     if there := re.match(r"Could not append to config\. An item is already at '(.+)'", message):
         return f"{there[1]} is there already; leave out the + before it"
-    return _first_line(cause if cause is not None and not message else error)
+    return first_line(cause if cause is not None and not message else error)
 
 
 def no_such_key(parent: str, key: str, siblings: Iterable[str], values: Mapping[str, Any]) -> str:
@@ -138,7 +138,7 @@ def _wrong_type(cause: OmegaConfBaseException, message: str) -> str:
 def _bad_yaml(error: YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
-        return f"a configuration file is not YAML: {_first_line(error)}"
+        return f"a configuration file is not YAML: {first_line(error)}"
     problem = getattr(error, "problem", None) or "not YAML"
     return f"{_short(mark.name)}, line {mark.line + 1}: {problem}; mend the YAML there or in the line above"
 
@@ -149,9 +149,7 @@ def _bad_value(error: OmegaConfBaseException) -> str:
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value; give {error.full_key}=..."
     return (
-        f"{error.full_key}: {_first_line(error)}"
-        if error.full_key
-        else f"{_first_line(error)}; name a key that is there"
+        f"{error.full_key}: {first_line(error)}" if error.full_key else f"{first_line(error)}; name a key that is there"
     )
 
 
@@ -162,7 +160,3 @@ def _plural(group: str) -> str:
 def _short(name: str) -> str:
     path = Path(name)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else name
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -11,6 +11,7 @@ from recretrain.configuration.imports import resolve
 from recretrain.configuration.signatures import nodes
 from recretrain.errors import ConfigError
 from recretrain.sealed import text_damage
+from recretrain.visible import first_line
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -62,7 +63,7 @@ def _values(file: Path, run: str | None) -> dict[str, Any]:
             raise ConfigError(f"{file} holds YAML references, which recretrain never writes; it is not of a run")
         values = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is damaged ({str(error).splitlines()[0]}); repeat the run's command") from error
+        raise ConfigError(f"{file} is damaged ({first_line(error)}); repeat the run's command") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{file} is damaged (it holds no keys); repeat the run's command")
     if "${" in text:

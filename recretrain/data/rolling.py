@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from recretrain.data.schedule import Block, Task, before, with_rows
+from recretrain.data.schedule import Block, Task, before, check_choosing, with_rows
 from recretrain.data.stream import OnRead, Past, Stream
 from recretrain.errors import DataError
 from recretrain.values import AtLeast0, AtLeast1
@@ -28,11 +28,7 @@ class Rolling:
                 f"schedule.start={self.start} but {stream.name} has {len(stream)} periods; lower schedule.start or cut "
                 "the data into more periods"
             )
-        if self.choosing > (there := len(stream) - self.start):
-            raise DataError(
-                f"schedule.choosing={self.choosing}, but there are {there} periods from schedule.start={self.start} to "
-                f"the last one of {stream.name}; lower it, or cut the data into more periods"
-            )
+        check_choosing(stream, self.choosing, "start", self.start)
         later = [self._maker(stream, on_read, period) for period in range(self.start, len(stream))]
         return [lambda: Task(0, Block(stream, self.start, on_read), Past([]), dict), *later]
 

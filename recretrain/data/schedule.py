@@ -106,11 +106,7 @@ class NextPeriod:
                 f"schedule.first_test={self.first_test} but {stream.name} has periods 0..{end}; "
                 "lower schedule.first_test or cut the data into more periods"
             )
-        if self.choosing > (there := end + 1 - self.first_test):  # as many are well: later ones may be still to come
-            raise DataError(
-                f"schedule.choosing={self.choosing}, but there are {there} periods from schedule.first_test="
-                f"{self.first_test} to the last one of {stream.name}; lower it, or cut the data into more periods"
-            )
+        check_choosing(stream, self.choosing, "first_test", self.first_test)
         if self.last_test is not None and self.last_test > end:
             raise DataError(
                 f"schedule.last_test={self.last_test} but {stream.name} has periods 0..{end}; lower it, or leave it out"
@@ -295,6 +291,18 @@ def before(stream: Stream, period: int, on_read: OnRead | None) -> Past:
         return stream[p] if on_read is None else stream[p].watched(on_read)
 
     return Past([partial(one, p) for p in with_rows(stream, range(period))])
+
+
+def check_choosing(stream: Stream, choosing: int, key: str, since: int) -> None:
+    """Raise DataError for more choosing periods than there are; as many are well, since others may come.
+
+    `since`: the first period that is asked, and `key` the one of the schedule that says so.
+    """
+    if choosing > (there := len(stream) - since):
+        raise DataError(
+            f"schedule.choosing={choosing}, but there are {there} periods from schedule.{key}={since} to the last one "
+            f"of {stream.name}; lower it, or cut the data into more periods"
+        )
 
 
 def with_rows(stream: Stream, periods: Sequence[int]) -> list[int]:

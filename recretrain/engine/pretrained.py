@@ -19,7 +19,7 @@ from hydra.utils import get_class
 from recretrain.backbones.base import Backbone
 from recretrain.engine.costs import Meter
 from recretrain.once import only_one
-from recretrain.sealed import first_line
+from recretrain.visible import first_line
 
 log = logging.getLogger("recretrain")
 

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from recretrain import sealed
 from recretrain.errors import ConfigError
 from recretrain.records import COPY, ROWS, Costs, Loss, Row
+from recretrain.visible import first_line
 
 
 class RunStore:
@@ -111,7 +112,7 @@ class RunStore:
         try:
             state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
-            raise ConfigError(f"{path} is damaged ({sealed.first_line(error)}); {again}") from error
+            raise ConfigError(f"{path} is damaged ({first_line(error)}); {again}") from error
         return state
 
     def write_card(self, content: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ from recretrain.preparation.cut import Cut, Slice, slices_of
 from recretrain.preparation.sources.base import Deletion, Source
 from recretrain.preparation.sql import Connection, quoted
 from recretrain.sealed import seal
+from recretrain.visible import first_line
 
 TEXTS = 100_000  # whose words are in memory at a time
 CONTEXT = PARTS.index("context")  # rows that are given as history, neither learned nor asked
@@ -357,8 +358,7 @@ def _database(source: Source, folder: Path, memory: str) -> Iterator[Connection]
             connection.execute("SET preserve_insertion_order = true")
             yield connection
         except duckdb.OutOfMemoryException as error:
-            first = str(error).partition("\n")[0]
-            raise DataError(f"{source.name}: {first}; raise paths.memory (now {memory})") from error
+            raise DataError(f"{source.name}: {first_line(error)}; raise paths.memory (now {memory})") from error
         finally:
             connection.close()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from recretrain import yaml_files
 from recretrain.errors import DataError
 from recretrain.once import aside_of, only_one
 from recretrain.preparation.checks import PARTS
@@ -105,14 +106,13 @@ def list_sources(conf_dir: Path, data_root: Path) -> list[dict[str, str]]:
 
 def load_source(file: Path, **changes: Any) -> Source:
     """The source of one file of conf/data with the cut it chooses there; a change of a group keeps its other keys."""
-    import yaml
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    node = yaml.safe_load(file.read_text())
+    node = yaml_files.read(file)
     for default in node.pop("defaults", []):
         if isinstance(default, dict) and (cut := default.get("/cut@cut")):
-            node["cut"] = yaml.safe_load((file.parents[1] / "cut" / f"{cut}.yaml").read_text())
+            node["cut"] = yaml_files.read(file.parents[1] / "cut" / f"{cut}.yaml")
     source = instantiate(OmegaConf.merge(node, changes), _convert_="all")
     if not isinstance(source, Source):
         raise TypeError(f"{file}: {node['_target_']} is not a Source")

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recretrain.errors import ConfigError, DataError
+from recretrain.visible import first_line
 
 TABLES = (".csv", ".parquet")
 
@@ -43,7 +44,7 @@ def table_in(file: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     except DataError:
         raise
     except (ValueError, pa.ArrowException) as error:  # wrong letters are ValueErrors
-        raise DataError(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{file} cannot be read: {first_line(error)}") from error
     for column in columns:
         if column not in frame.columns:
             raise DataError(f"{file} has no column {column!r}; it has {', '.join(map(str, frame.columns))}")

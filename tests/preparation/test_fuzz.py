@@ -195,3 +195,15 @@ def test_a_damaged_file_gives_the_rows_that_it_has_or_one_message(
     refused, made = outcome(lambda: prepare(loose, data_root=folder, cache=folder / "cache"))
 
     assert refused or json.loads((made / "stream.json").read_text())["counts"][0]["rows"] == count(content)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_line_too_long_is_named_by_every_reader(name: str, tmp_path: Path) -> None:
+    """DuckDB alone may leave it out without a word."""
+    file_name, make, _ = READERS[name]
+    head, _, tail = make(60).rpartition(b"\n")[0].rpartition(b"\n")
+    (tmp_path / file_name).write_bytes(b"\n".join([head, b"z" * 40_000_000, tail, b""]))
+    source = load_source(CONF / "data" / f"{name}.yaml", path=str(tmp_path / file_name), source="raw", name="long")
+
+    with pytest.raises(DataError, match=r"line \d+: the line is longer than 16 MB"):
+        prepare(replace(source, cut=ByCount(periods=1)), data_root=tmp_path, cache=tmp_path / "cache")

@@ -85,6 +85,9 @@ class Source(ABC):
 
     def explain(self, files: Sequence[Path], error: duckdb.Error) -> str:
         """The message for the user when DuckDB cannot read the files; may raise a DataError that knows better."""
+        for file in files:
+            if file.suffix != ".parquet":
+                lines.check_lengths(file)
         if "unicode" in str(error).lower() or "utf-8" in str(error).lower():
             for file in files:
                 lines.check_utf8(file)

@@ -18,6 +18,7 @@ from recretrain.preparation.sources.own_facts import write_own_facts
 from recretrain.preparation.sources.times import TimeUnit, finite, seconds
 from recretrain.preparation.sql import Connection, Relation, name_of
 from recretrain.values import Given
+from recretrain.visible import first_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +169,7 @@ class Table(EventSource):
             raise DataError(self._about_where(error)) from error
 
     def _about_where(self, error: duckdb.Error) -> str:
-        problem = str(error).partition("\n")[0]
-        return f"data.where={self.where}: {problem}; give a condition of SQL over the columns of the file"
+        return f"data.where={self.where}: {first_line(error)}; give a condition of SQL over the columns of the file"
 
 
 def _numbers(table: Relation, names: Sequence[str]) -> dict[str, str]:
