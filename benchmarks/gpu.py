@@ -22,7 +22,7 @@ from benchmarks import peterrec, sessions
 from benchmarks.measure import repeated
 from recretrain.backbones import softmax
 from recretrain.backbones.mf import MF
-from recretrain.backbones.tables import DenseAdam, TensorFlowAdam
+from recretrain.backbones.optimizers import DenseAdam, TensorFlowAdam
 from recretrain.data.batches import Batches
 from recretrain.data.interactions import Interactions
 from recretrain.data.kinds import Histories, Rankings

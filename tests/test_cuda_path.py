@@ -17,10 +17,10 @@ from recretrain.backbones.caser import Caser
 from recretrain.backbones.factorisation import DeepFM, NeuFM
 from recretrain.backbones.gru4rec import GRU4Rec
 from recretrain.backbones.mf import MF
+from recretrain.backbones.optimizers import DenseAdam
 from recretrain.backbones.sasrec import SASRec
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy, distillation
-from recretrain.backbones.tables import DenseAdam
 from recretrain.data.kinds import Questions
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
