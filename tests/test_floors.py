@@ -22,8 +22,9 @@ SEES: dict[str, set[str]] = {  # what a room imports besides
     "evaluation": {"data"},
     "methods": {"data", "backbones", "evaluation"},
     "engine": {"configuration", "preparation", "data", "backbones", "evaluation", "methods"},
+    "arena": {"configuration", "report", "engine"},
     "serving": {"configuration", "report", "data", "evaluation", "engine"},
-    "commands": {"configuration", "preparation", "engine", "report", "serving"},
+    "commands": {"configuration", "preparation", "engine", "report", "serving", "arena"},
     "testing": {"configuration", "preparation", "data", "evaluation", "methods", "engine"},
     "__main__": {"commands"},
 }

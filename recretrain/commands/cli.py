@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(title="verbs", metavar="", required=True)
     verbs.add_parser("run", help="train what is missing of a run or a sweep, then show its table", add_help=False)
     _add_reproduce(verbs.add_parser("reproduce", help="every run of a paper's table, then the table"))
+    _add_arena(verbs.add_parser("arena", help="all methods that fit some data: a search, a page, a verdict"))
     _add_report(verbs.add_parser("report", help="tables of the runs there are"))
     _add_data(verbs.add_parser("data", help="find, prepare, describe or generate data"))
     _add_list(verbs.add_parser("list", help="what can be chosen: methods, data, schedules, tables, ..."))
@@ -126,6 +127,24 @@ def _reproduce(found: argparse.Namespace) -> None:
         _show(plan(found.table, found.overrides, seeds=found.seeds))
     else:
         reproduce(found.table, found.overrides, seeds=found.seeds, jobs=found.jobs)
+
+
+def _add_arena(verb: argparse.ArgumentParser) -> None:
+    verb.description = (
+        "Search the settings of all methods that answer these questions, on the choosing periods and with the same "
+        "number of trials, run the chosen ones with seeds, and judge. Repeat the command to go on."
+    )
+    about = "as for run, and methods=auto|a,b budget=30m trials=N seeds=3 metric=recall@20"
+    verb.add_argument("overrides", nargs="*", metavar="key=value", help=about)
+    verb.add_argument("--out", type=Path, metavar="FILE", help="the page; default: in the arena's folder of outputs/")
+    verb.set_defaults(act=_arena)
+
+
+def _arena(found: argparse.Namespace) -> None:
+    from recretrain.commands.arena import arena
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s | %(message)s", datefmt="%H:%M:%S")
+    _show(arena(found.overrides, found.out))
 
 
 def _add_advance(verb: argparse.ArgumentParser) -> None:

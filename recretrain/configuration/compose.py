@@ -50,6 +50,7 @@ class Schema:
     logger: Any = MISSING
     method: Any = MISSING
     data: Any = MISSING
+    search: Any = None  # of the method, for the arena
 
 
 def conf_dir() -> Path:

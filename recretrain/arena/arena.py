@@ -1,0 +1,229 @@
+"""One command from data to a verdict: who fits, a search alike for all, final runs, and a page."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recretrain.arena.clock import TooLong, at_most
+from recretrain.arena.entrants import Entrant, Field, field
+from recretrain.arena.plan import Plan, planned, share
+from recretrain.arena.search import Trial, best_of, trials
+from recretrain.arena.standings import Standing, figure_of, standings
+from recretrain.arena.verdict import verdict
+from recretrain.arena.wish import Wish
+from recretrain.configuration.compose import compose, data_name, digest
+from recretrain.engine.build import experiment
+from recretrain.errors import ConfigError, Mistake, ReportError
+from recretrain.report.runs.averages import column_name, is_error, is_fact
+from recretrain.report.runs.reading import read_runs
+from recretrain.report.runs.run import Run
+
+log = logging.getLogger("recretrain.arena")
+
+RunOne = Callable[[Sequence[str]], Path]  # overrides -> the folder of the finished run
+FAVOURITES = ("recall@20", "accuracy", "mae", "mse")  # what decides, where it is measured
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that a page is made of."""
+
+    data: str
+    questions: str  # what was asked, in words
+    column: str
+    wish: Wish
+    plan: Plan
+    entered: Field
+    searched: Mapping[str, Sequence[Trial]]
+    failed: Mapping[str, str]  # method -> why it has no final run
+    standings: Sequence[Standing]
+    finals: Mapping[str, Sequence[Run]]
+    verdict: Sequence[str]
+
+
+class Arena:
+    """An arena in a folder of its own; what is done is kept there, and not done again."""
+
+    def __init__(self, wish: Wish, run_one: RunOne) -> None:
+        self.wish = wish
+        self._run_one = run_one
+        config, choices = compose(wish.words)
+        name = f"{data_name(config, choices)}-{digest(config, with_seed=False)}"
+        self.folder = Path(config.paths.outputs) / "arena" / name
+        self._outputs = f"paths.outputs={self.folder / 'runs'}"
+        self._notes = _Notes(self.folder / "arena.json")
+        self._why: dict[str, str] = {}  # the last reason of each method whose run failed
+
+    def held(self) -> Outcome:
+        """Do what is left of it, and judge."""
+        entered = field(self.wish.words, self.wish.methods)
+        log.info("%d methods enter: %s", len(entered.entrants), ", ".join(one.method for one in entered.entrants))
+        last, longer = self._periods(entered.entrants[0])
+        first = self._first_trials(entered, last)
+        column = self._column(first)
+        plan = self._plan(entered, {method: seconds for method, (_, seconds) in first.items()}, longer)
+        log.info(
+            "%d trials of %d methods, then %d seeds: about %.0f min",
+            plan.trials, len(plan.methods), plan.seeds, plan.seconds / 60,
+        )  # fmt: skip
+        planned_ones = [one for one in entered.entrants if one.method in plan.methods]
+        searched = {one.method: self._searched(one, plan, last, column) for one in planned_ones}
+        finals = {
+            method: runs
+            for method, found in searched.items()
+            if (best := best_of(found, lower=is_error(column))) and (runs := self._finals(method, best, plan))
+        }
+        if not finals:
+            raise ConfigError(f"no method could be run; {'; '.join(self._why.values())}")
+        found = standings(finals, column)
+        asked = next(iter(finals.values()))[0].asked
+        return Outcome(
+            data=asked.data,
+            questions=asked.card["text"],
+            column=column,
+            wish=self.wish,
+            plan=plan,
+            entered=entered,
+            searched=searched,
+            failed={method: why for method, why in self._why.items() if method not in finals},
+            standings=found,
+            finals=finals,
+            verdict=verdict(found, entered.unfit, column),
+        )
+
+    def _periods(self, entrant: Entrant) -> tuple[Sequence[str], float]:
+        """The override that ends a run after the choosing periods, and how many times as long a whole run takes."""
+        config, choices = compose([*self.wish.words, f"method={entrant.method}", self._outputs])
+        made = experiment(config, choices=choices, overrides=())
+        roles = made.schedule.roles(made.stream)
+        choosing, tested = roles.get("choosing", ()), roles.get("test", ())
+        if not tested:
+            raise ConfigError("the schedule tests no period, so nothing can be judged; lower schedule.choosing")
+        if not choosing:
+            raise ConfigError(
+                "the schedule has no choosing periods, so no setting can be chosen; give schedule.choosing=1 or more"
+            )
+        if "last_test" not in config.schedule:
+            return (), 1.0
+        return (f"schedule.last_test={max(choosing)}",), 1 + len(tested) / len(choosing)
+
+    def _first_trials(self, entered: Field, last: Sequence[str]) -> dict[str, tuple[Run, float]]:
+        """The runs of the methods' own settings on the choosing periods, and the seconds that each took."""
+        found, spent = {}, 0.0
+        for place, one in enumerate(entered.entrants):
+            limit = share(self.wish.seconds, spent, len(entered.entrants) - place)
+            begun = time.monotonic()
+            run = self._run(one.method, (), last, limit)
+            seconds = self._notes.kept(f"seconds {one.method}", time.monotonic() - begun)
+            spent += seconds
+            if run is not None:
+                found[one.method] = run, seconds
+        if not found:
+            raise ConfigError(f"no method could be run; {'; '.join(self._why.values())}")
+        return found
+
+    def _plan(self, entered: Field, took: Mapping[str, float], longer: float) -> Plan:
+        searched = {one.method: bool(one.space) for one in entered.entrants}
+        found = planned(
+            took, searched, longer, self.wish.seconds, seeds=self.wish.seeds, trials=self.wish.trials
+        )  # fmt: skip
+        plan = Plan(**self._notes.kept(f"plan {self.wish}", found.as_dict()))
+        for method in took.keys() - plan.methods:
+            self._why[method] = (
+                f"a run of it takes about {took[method] * (1 + longer):.0f} s, too long for "
+                f"budget={self.wish.seconds:g}s; give a larger one, or fewer methods"
+            )
+        return plan
+
+    def _column(self, first: Mapping[str, tuple[Run, float]]) -> str:
+        """The metric that decides."""
+        run = next(iter(first.values()))[0]
+        rows = run.rows[(run.rows["test"] == "choosing") & (run.rows["n"] > 0)]
+        known = list(dict.fromkeys(column_name(metric, k) for metric, k in zip(rows["metric"], rows["k"], strict=True)))
+        known = [column for column in known if not is_fact(column)]
+        if self.wish.metric is not None and self.wish.metric not in known:
+            raise ConfigError(f"metric={self.wish.metric} is not measured here; choose from {', '.join(known)}")
+        return self.wish.metric or next((column for column in FAVOURITES if column in known), known[0])
+
+    def _searched(self, entrant: Entrant, plan: Plan, last: Sequence[str], column: str) -> list[Trial]:
+        limit = self.wish.seconds / 2
+
+        def measure(settings: Sequence[str]) -> float | None:
+            run = self._run(entrant.method, settings, last, limit)
+            value = None if run is None else _chosen_by(run, column)
+            if value is not None:
+                log.info("%s %s: %s %.4f", entrant.method, " ".join(settings) or "(own settings)", column, value)
+            return value
+
+        return trials(entrant, plan.trials, measure, lower=is_error(column))
+
+    def _finals(self, method: str, best: Trial, plan: Plan) -> list[Run]:
+        runs = [self._run(method, [*best.settings, f"seed={seed}"], ()) for seed in range(plan.seeds)]
+        return [run for run in runs if run is not None and _is_tested(run)]
+
+    def _run(self, method: str, settings: Sequence[str], more: Sequence[str], limit: float | None = None) -> Run | None:
+        """Do a run, or read it if it is done; None where the method refuses, diverges or takes too long."""
+        name = f"too long {method} {' '.join(settings)} {self.wish.seconds:g}"
+        try:
+            if self._notes.has(name):
+                raise TooLong
+            with at_most(limit):
+                folder = self._run_one([*self.wish.words, f"method={method}", *settings, *more, self._outputs])
+        except TooLong:
+            seconds = self._notes.kept(name, limit)
+            self._why[method] = (
+                f"a trial was stopped after {seconds:.0f} s, its share of budget={self.wish.seconds:g}s; give a larger "
+                "one, or fewer methods"
+            )
+            log.warning("%s %s: %s", method, " ".join(settings), self._why[method])
+            return None
+        except Mistake as error:
+            self._why[method] = str(error)
+            log.warning("%s %s: %s", method, " ".join(settings), error)
+            return None
+        (run,) = read_runs(folder)
+        return run
+
+
+class _Notes:
+    """What was decided or measured once, and must be the same when the arena goes on."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._content: dict[str, Any] = {}
+        if file.is_file():
+            try:
+                self._content = json.loads(file.read_text())
+            except ValueError as error:
+                raise ConfigError(f"{file} is damaged ({error}); delete it, and repeat the command") from error
+
+    def has(self, key: str) -> bool:
+        return key in self._content
+
+    def kept(self, key: str, value: Any) -> Any:
+        """The value that was noted first."""
+        if key not in self._content:
+            self._content[key] = value
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            aside = self._file.with_name(f".{self._file.name}")
+            aside.write_text(json.dumps(self._content, indent=2) + "\n")
+            os.replace(aside, self._file)
+        return self._content[key]
+
+
+def _chosen_by(run: Run, column: str) -> float | None:
+    try:
+        return figure_of(run, column, "choosing")
+    except ReportError:
+        return None
+
+
+def _is_tested(run: Run) -> bool:
+    return bool((run.rows["test"] == "test").any())
