@@ -55,6 +55,8 @@ class Arena:
         self.wish = wish
         self._run_one = run_one
         config, choices = compose(wish.words)
+        asked = (f"{group}={choices[group]}" for group in ("eval", "schedule"))  # of the data; no method changes them
+        self._words = [*dict.fromkeys([*asked, *wish.words])]
         name = f"{data_name(config, choices)}-{digest(config, with_seed=False)}"
         self.folder = Path(config.paths.outputs) / "arena" / name
         self._outputs = f"paths.outputs={self.folder / 'runs'}"
@@ -63,7 +65,7 @@ class Arena:
 
     def held(self) -> Outcome:
         """Do what is left of it, and judge."""
-        entered = field(self.wish.words, self.wish.methods)
+        entered = field(self._words, self.wish.methods)
         log.info("%d methods enter: %s", len(entered.entrants), ", ".join(one.method for one in entered.entrants))
         last, longer = self._periods(entered.entrants[0])
         first = self._first_trials(entered, last)
@@ -100,7 +102,7 @@ class Arena:
 
     def _periods(self, entrant: Entrant) -> tuple[Sequence[str], float]:
         """The override that ends a run after the choosing periods, and how many times as long a whole run takes."""
-        config, choices = compose([*self.wish.words, f"method={entrant.method}", self._outputs])
+        config, choices = compose([*self._words, f"method={entrant.method}", self._outputs])
         made = experiment(config, choices=choices, overrides=())
         roles = made.schedule.roles(made.stream)
         choosing, tested = roles.get("choosing", ()), roles.get("test", ())
@@ -175,7 +177,7 @@ class Arena:
             if self._notes.has(name):
                 raise TooLong
             with at_most(limit):
-                folder = self._run_one([*self.wish.words, f"method={method}", *settings, *more, self._outputs])
+                folder = self._run_one([*self._words, f"method={method}", *settings, *more, self._outputs])
         except TooLong:
             seconds = self._notes.kept(name, limit)
             self._why[method] = (
