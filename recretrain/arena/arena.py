@@ -13,7 +13,7 @@ from typing import Any
 
 from recretrain.arena.clock import TooLong, at_most
 from recretrain.arena.entrants import Entrant, Field, field
-from recretrain.arena.plan import Plan, planned, share
+from recretrain.arena.plan import LEAST, Plan, planned, slices
 from recretrain.arena.search import Trial, best_of, trials
 from recretrain.arena.standings import Standing, figure_of, standings
 from recretrain.arena.verdict import verdict
@@ -28,6 +28,8 @@ from recretrain.report.runs.run import Run
 log = logging.getLogger("recretrain.arena")
 
 RunOne = Callable[[Sequence[str]], Path]  # overrides -> the folder of the finished run
+FIRST = 0.4  # of the budget may go into first trials
+DEARER = 4.0  # so many times as long as a method's first trial a later one may take
 FAVOURITES = ("recall@20", "accuracy", "mae", "mse")  # what decides, where it is measured
 
 
@@ -117,19 +119,30 @@ class Arena:
         return (f"schedule.last_test={max(choosing)}",), 1 + len(tested) / len(choosing)
 
     def _first_trials(self, entered: Field, last: Sequence[str]) -> dict[str, tuple[Run, float]]:
-        """The runs of the methods' own settings on the choosing periods, and the seconds that each took."""
-        found, spent = {}, 0.0
-        for place, one in enumerate(entered.entrants):
-            limit = share(self.wish.seconds, spent, len(entered.entrants) - place)
-            begun = time.monotonic()
-            run = self._run(one.method, (), last, limit)
-            seconds = self._notes.kept(f"seconds {one.method}", time.monotonic() - begun)
-            spent += seconds
-            if run is not None:
-                found[one.method] = run, seconds
+        """The runs of the methods' own settings on the choosing periods, and the seconds that each takes.
+
+        Quick methods are done first; what is not done when a part of the budget is spent is left out.
+        """
+        found: dict[str, tuple[Run, float]] = {}
+        waiting = {one.method: one for one in entered.entrants}
+        for limit in slices(self.wish.seconds):
+            for method in list(waiting):
+                if found and self._notes.get("spent", 0.0) > FIRST * self.wish.seconds:
+                    return found
+                run = self._run(method, (), last, limit)
+                if run is not None:
+                    found[method] = run, self._seconds(run)
+                if run is not None or not self._took_too_long(method, ()):
+                    del waiting[method]
+            if not waiting:
+                break
         if not found:
             raise ConfigError(f"no method could be run; {'; '.join(self._why.values())}")
         return found
+
+    def _seconds(self, run: Run) -> float:
+        """What a first trial takes: as measured when it was done at once, and no less than its updates."""
+        return max(float(run.costs["wall_seconds"].sum()), self._notes.get(f"seconds {run.method}", 0.0))
 
     def _plan(self, entered: Field, took: Mapping[str, float], longer: float) -> Plan:
         searched = {one.method: bool(one.space) for one in entered.entrants}
@@ -155,7 +168,7 @@ class Arena:
         return self.wish.metric or next((column for column in FAVOURITES if column in known), known[0])
 
     def _searched(self, entrant: Entrant, plan: Plan, last: Sequence[str], column: str) -> list[Trial]:
-        limit = self.wish.seconds / 2
+        limit = DEARER * self._notes.get(f"seconds {entrant.method}", self.wish.seconds) + LEAST
 
         def measure(settings: Sequence[str]) -> float | None:
             run = self._run(entrant.method, settings, last, limit)
@@ -172,26 +185,37 @@ class Arena:
 
     def _run(self, method: str, settings: Sequence[str], more: Sequence[str], limit: float | None = None) -> Run | None:
         """Do a run, or read it if it is done; None where the method refuses, diverges or takes too long."""
-        name = f"too long {method} {' '.join(settings)} {self.wish.seconds:g}"
+        name, begun = _too_long(method, settings), time.monotonic()
         try:
-            if self._notes.has(name):
+            if limit is not None and self._notes.get(name, 0.0) >= limit:
                 raise TooLong
             with at_most(limit):
                 folder = self._run_one([*self._words, f"method={method}", *settings, *more, self._outputs])
         except TooLong:
-            seconds = self._notes.kept(name, limit)
+            self._notes.put(name, max(limit or 0.0, self._notes.get(name, 0.0)))
             self._why[method] = (
-                f"a trial was stopped after {seconds:.0f} s, its share of budget={self.wish.seconds:g}s; give a larger "
-                "one, or fewer methods"
+                f"a trial was stopped after {limit:.0f} s, for budget={self.wish.seconds:g}s; give a larger one, or "
+                "fewer methods"
             )
-            log.warning("%s %s: %s", method, " ".join(settings), self._why[method])
+            log.info("%s %s: stopped after %.0f s", method, " ".join(settings) or "(own settings)", limit)
             return None
         except Mistake as error:
             self._why[method] = str(error)
             log.warning("%s %s: %s", method, " ".join(settings), error)
             return None
+        finally:
+            self._notes.put("spent", self._notes.get("spent", 0.0) + time.monotonic() - begun)
+        if not settings and more:
+            self._notes.kept(f"seconds {method}", time.monotonic() - begun)
         (run,) = read_runs(folder)
         return run
+
+    def _took_too_long(self, method: str, settings: Sequence[str]) -> bool:
+        return bool(self._notes.get(_too_long(method, settings), 0.0))
+
+
+def _too_long(method: str, settings: Sequence[str]) -> str:
+    return f"too long {method} {' '.join(settings)}".rstrip()
 
 
 class _Notes:
@@ -206,18 +230,22 @@ class _Notes:
             except ValueError as error:
                 raise ConfigError(f"{file} is damaged ({error}); delete it, and repeat the command") from error
 
-    def has(self, key: str) -> bool:
-        return key in self._content
+    def get(self, key: str, otherwise: float) -> float:
+        """A number that was noted."""
+        return float(self._content.get(key, otherwise))
 
     def kept(self, key: str, value: Any) -> Any:
         """The value that was noted first."""
         if key not in self._content:
-            self._content[key] = value
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            aside = self._file.with_name(f".{self._file.name}")
-            aside.write_text(json.dumps(self._content, indent=2) + "\n")
-            os.replace(aside, self._file)
+            self.put(key, value)
         return self._content[key]
+
+    def put(self, key: str, value: Any) -> None:
+        self._content[key] = value
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        aside = self._file.with_name(f".{self._file.name}")
+        aside.write_text(json.dumps(self._content, indent=2) + "\n")
+        os.replace(aside, self._file)
 
 
 def _chosen_by(run: Run, column: str) -> float | None:

@@ -10,9 +10,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from recretrain.arena.spaces import Dimension, space_of
-from recretrain.configuration.compose import compose, conf_dir
+from recretrain.configuration.compose import compose, composition
 from recretrain.configuration.messages import choose_from
-from recretrain.configuration.options import headline, options
+from recretrain.configuration.options import headline
 from recretrain.configuration.signatures import check
 from recretrain.engine.build import check_settings
 from recretrain.errors import ConfigError, Unfit
@@ -38,7 +38,8 @@ def field(words: Sequence[str], wanted: Sequence[str] | None) -> Field:
     as rows of a paper's ablation, have none). Raises ConfigError for a name that is no method, and where none fits.
     """
     found, unfit = list[Entrant](), dict[str, str]()
-    for method in _known(wanted):
+    files = _files(words)
+    for method in _entering(files, wanted):
         try:
             config, choices = compose([*words, f"method={method}"])
             check(config)
@@ -47,24 +48,28 @@ def field(words: Sequence[str], wanted: Sequence[str] | None) -> Field:
             unfit[method] = str(reason)
             continue
         node: Any = None if config.search is None else OmegaConf.to_container(config.search)
-        found.append(Entrant(method, headline(_file(method)), space_of(method, node)))
+        found.append(Entrant(method, headline(files[method]), space_of(method, node)))
     if not found:
         raise ConfigError("; ".join(unfit.values()) or "no method enters the arena on these data")
     return Field(found, unfit)
 
 
-def _known(wanted: Sequence[str] | None) -> Iterator[str]:
-    known = sorted(options(conf_dir(), "method"))
-    for method in wanted or filter(_contends, known):
-        if method not in known:
-            raise ConfigError(f"there is no method '{method}'; {choose_from(method, known, 'methods')}")
+def _files(words: Sequence[str]) -> dict[str, Path]:
+    """The file of each method, those of folders on hydra.searchpath too."""
+    folders = composition(words).folders
+    return {file.stem: file for folder in reversed(folders) for file in sorted((folder / "method").glob("*.yaml"))}
+
+
+def _entering(files: Mapping[str, Path], wanted: Sequence[str] | None) -> Iterator[str]:
+    if wanted is None:
+        yield from sorted(method for method, file in files.items() if _contends(file))
+        return
+    for method in wanted:
+        if method not in files:
+            raise ConfigError(f"there is no method '{method}'; {choose_from(method, files, 'methods')}")
         yield method
 
 
-def _contends(method: str) -> bool:
-    """Whether the method's own file has a `search:` node; one that it has from a file before does not count."""
-    return any(line.startswith("search:") for line in _file(method).read_text().splitlines())
-
-
-def _file(method: str) -> Path:
-    return conf_dir() / "method" / f"{method}.yaml"
+def _contends(file: Path) -> bool:
+    """Whether a method's own file has a `search:` node; one that it has from a file before does not count."""
+    return any(line.startswith("search:") for line in file.read_text().splitlines())

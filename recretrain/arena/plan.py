@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 MOST_TRIALS = 30
-LEAST = 10.0  # seconds that a first trial may take in any case
+LEAST = 10.0  # seconds: of the first slice of time
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,12 @@ def planned(
     return Plan(sorted(kept), trials, seeds, first + (trials - 1) * again + seeds * longer * first)
 
 
-def share(budget: float, spent: float, to_come: int) -> float:
-    """Seconds that the next first trial may take: half of an even share of what is left."""
-    return max(LEAST, (budget - spent) / (2 * to_come))
+def slices(budget: float) -> Iterator[float]:
+    """Seconds that first trials may take: twice as many each round, so that no quick method waits for a slow one."""
+    seconds = max(LEAST, budget / 100)
+    while True:
+        yield seconds
+        seconds *= 2
 
 
 def _times(seconds: float, each: float, most: int) -> int:

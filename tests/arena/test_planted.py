@@ -1,0 +1,102 @@
+"""Worlds whose truth is known: the verdict must find it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recretrain.arena.arena import Arena, Outcome
+from recretrain.arena.standings import Standing, cheapest_level
+from recretrain.arena.wish import wish_of
+from recretrain.commands.arena import QUIET
+from recretrain.commands.run import one
+from recretrain.configuration.compose import conf_dir
+
+USERS, ITEMS, TASTES, PERIODS, ROWS = 150, 60, 6, 7, 1500
+ASKED = [
+    *("data=table", "data.name=planted", f"data.cut.periods={PERIODS}", "schedule=next_period", "schedule.start=3"),
+    *("schedule.first_test=4", "schedule.choosing=1", "eval.questions.candidates=30", "eval.ks=[5]"),
+    *("eval.questions.had=offered", "data.filters.repeats=keep", "trainer.threads=1", "seeds=2", "trials=1"),
+]
+SGD = [f"method.{part}.{key}" for part in ("pretraining",) for key in ("epochs=40", "learning_rate=0.02")]
+
+
+def world(file: Path, *, drifts: bool) -> None:
+    """Users of a taste take items of it; with drift every user has another one from period 4 on."""
+    random = np.random.default_rng(0)
+    taste = random.integers(TASTES, size=USERS)
+    lines = ["user,item,timestamp"]
+    for period in range(PERIODS):
+        now = (taste + drifts * (period >= 4)) % TASTES
+        for row in range(ROWS):
+            user = random.integers(USERS)
+            item = random.integers(ITEMS // TASTES) * TASTES + now[user]
+            lines.append(f"u{user},i{item},{1_600_000_000 + (period * ROWS + row) * 60}")
+    file.write_text("\n".join(lines) + "\n")
+
+
+def held(folder: Path, methods: Sequence[str], *more: str) -> Outcome:
+    words = [*ASKED, f"data.path={folder / 'rows.csv'}", f"methods={','.join(methods)}", *SGD, *more]
+    paths = [f"paths.outputs={folder / 'out'}", f"paths.cache={folder / 'cache'}"]
+    return Arena(wish_of([*words, *paths]), lambda overrides: one([*overrides, QUIET])).held()
+
+
+def by_method(outcome: Outcome) -> Mapping[str, Standing]:
+    return {standing.method: standing for standing in outcome.standings}
+
+
+@pytest.fixture(scope="module")
+def drifting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drifting")
+    world(folder / "rows.csv", drifts=True)
+    return folder
+
+
+def test_where_nothing_changes_the_frozen_model_is_taken(tmp_path: Path) -> None:
+    world(tmp_path / "rows.csv", drifts=False)
+
+    outcome = held(tmp_path, ["frozen", "fine_tune"])
+
+    found = by_method(outcome)
+    assert found["frozen"].figure.mean > 0.4
+    assert cheapest_level(outcome.standings).method == "frozen"
+    assert "take frozen" in " ".join(outcome.verdict)
+
+
+def test_where_tastes_drift_retraining_is_taken_and_the_frozen_model_is_not_level(drifting: Path) -> None:
+    outcome = held(drifting, ["frozen", "fine_tune"])
+
+    frozen = by_method(outcome)["frozen"]
+    assert outcome.standings[0].method == "fine_tune"
+    assert frozen.to_best is not None
+    assert frozen.to_best.interval[1] < 0
+    assert not frozen.level
+    assert "take fine_tune" in " ".join(outcome.verdict)
+
+
+def test_of_a_method_and_its_copy_no_difference_is_claimed(drifting: Path, tmp_path: Path) -> None:
+    shutil.copytree(conf_dir() / "method", tmp_path / "own" / "method", ignore=shutil.ignore_patterns("[!f]*"))
+    (tmp_path / "own" / "method" / "fine_tune.yaml").rename(tmp_path / "own" / "method" / "twin.yaml")
+
+    outcome = held(drifting, ["fine_tune", "twin"], f"hydra.searchpath=[file://{tmp_path / 'own'}]")
+
+    first, second = outcome.standings
+    assert {first.method, second.method} == {"fine_tune", "twin"}
+    assert second.to_best is not None
+    assert (second.to_best.mean, second.adjusted, second.level) == (0.0, 1.0, True)
+    assert "Within noise" in outcome.verdict[2]
+
+
+def test_an_arena_goes_on_with_what_it_has_decided(drifting: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seconds of a first trial are those of the day it ran: a second time it takes none."""
+    before = held(drifting, ["frozen", "fine_tune"])
+
+    again = held(drifting, ["frozen", "fine_tune"])
+
+    assert again.plan == before.plan
+    assert [one.figure for one in again.standings] == [one.figure for one in before.standings]
+    assert again.verdict == before.verdict
