@@ -33,6 +33,7 @@ LATER: Mapping[str, Any] = {  # keys that came later, and the value of each unde
     "data.cut.empty": "error",
     "data.cut.open": "keep",
     "eval.questions.had": "left_out",
+    "schedule.again": 0,
     "method.learner.loss": "log",
     "method.learner.optimizer": "dense",
     "method.pretraining.loss": "log",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from recretrain.arena.forgetting import Matrix
 from recretrain.arena.standings import Standing, pareto
 
 if TYPE_CHECKING:
@@ -53,6 +54,22 @@ def periods(found: Sequence[Standing], column: str) -> str:
     axes.set(xlabel="period", ylabel=column)
     axes.locator_params(axis="x", integer=True)
     _legend(figure, axes)
+    return _svg(figure)
+
+
+def memory(matrix: Matrix, column: str) -> str:
+    """The figure of each period, down, after each last learned one, across."""
+    import numpy as np
+
+    asked, learned = sorted(matrix), sorted({after for row in matrix.values() for after in row})
+    values = np.array([[matrix[period].get(after, np.nan) for after in learned] for period in asked])
+    figure, axes = _figure()
+    axes.grid(False)
+    shown = axes.imshow(values, cmap="cividis", aspect="auto")
+    axes.set_xticks(range(len(learned)), [str(period) for period in learned])
+    axes.set_yticks(range(len(asked)), [str(period) for period in asked])
+    axes.set(xlabel="last period learned", ylabel="period asked about")
+    figure.colorbar(shown, ax=axes, label=column)
     return _svg(figure)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from recretrain import __version__
 from recretrain.arena import drawings
 from recretrain.arena.arena import Outcome
+from recretrain.arena.forgetting import memory_of
 from recretrain.arena.search import Trial, best_of
 from recretrain.arena.standings import LEVEL, Standing, cheapest_level
 from recretrain.report.runs.averages import Average, column_name, is_error
@@ -40,7 +41,9 @@ def page(outcome: Outcome) -> str:
         loader=PackageLoader("recretrain.arena", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    found = outcome.standings
+    found, taken = outcome.standings, cheapest_level(outcome.standings).method
+    known = {method: memory_of(runs, outcome.column) for method, runs in outcome.finals.items()}
+    memories = {method: memory for method, memory in known.items() if memory is not None}
     return environment.get_template("page.html.jinja").render(
         outcome=outcome,
         version=__version__,
@@ -51,6 +54,9 @@ def page(outcome: Outcome) -> str:
         periods=drawings.periods(found, outcome.column),
         tested=sorted(found[0].by_period),
         groups=_groups(outcome),
+        memories=memories,
+        remembered=drawings.memory(memories[taken].matrix, outcome.column) if taken in memories else None,
+        taken=taken,
         trials=[_searched(outcome, one.method, trials) for one, trials in _trials(outcome)],
         machine=_machine(outcome),
         command=command(outcome),

@@ -47,7 +47,8 @@ class NextPeriod:
 
     The first task is the warm-up block: all periods before `start` at once (`warm_up="start"`), all but the last of
     those before `first_test` (`"tests"`: the released baselines' pre-training), or as many as a number says.
-    Periods from `first_test` on are answered, the first `choosing` of them only to choose hyper-parameters.
+    Periods from `first_test` on are answered, the first `choosing` of them only to choose hyper-parameters. After each
+    task the newest `again` of the tested periods that have been learned are answered once more: what is forgotten.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class NextPeriod:
         choosing: AtLeast0,
         warm_up: Literal["start", "tests"] | AtLeast1,
         last_test: AtLeast0 | None,
+        again: AtLeast0,
     ) -> None:
         self.start = start
         self.first_test = first_test
         self.choosing = choosing
         self.warm_up = warm_up
         self.last_test = last_test
+        self.again = again
         named = {"start": start, "tests": first_test - 1}
         self._block = warm_up if isinstance(warm_up, int) else named[warm_up]
         self._check()
@@ -88,9 +91,16 @@ class NextPeriod:
                 period, past = Block(stream, self._block, on_read), Past([])
             else:
                 period, past = stream[learned].watched(on_read), before(stream, learned, on_read)
-            return Task(index, period, past, lambda: self._tests(stream, learned + 1))
+            return Task(
+                index, period, past, lambda: self._tests(stream, learned + 1), lambda: self._learned(stream, learned)
+            )
 
         return make
+
+    def _learned(self, stream: Stream, last: int) -> list[TestSet]:
+        """The questions of the tested periods up to `last` that are asked again, the oldest first."""
+        tested = with_rows(stream, range(self.first_test + self.choosing, last + 1))
+        return [stream.questions(period) for period in tested[max(0, len(tested) - self.again) :]]
 
     def _tests(self, stream: Stream, period: int) -> Tests:
         if period < self.first_test or stream.is_empty(period):

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from omegaconf import DictConfig
 
-from recretrain.configuration import trust
+from recretrain.configuration import later, trust
 from recretrain.configuration.signatures import check
 from recretrain.engine.build import Experiment, experiment
 from recretrain.engine.store import RunStore
@@ -66,5 +66,6 @@ def stored(folder: Path, trusted: Sequence[str] = ()) -> tuple[DictConfig, dict[
         raise ConfigError(f"{folder} is no run folder (it has no config.yaml and run.json); name one below outputs/")
     facts = read_card(card)
     config = trust.read(file, trusted, facts.get("digest"))
+    later.fill(config)
     check(config)
     return config, facts

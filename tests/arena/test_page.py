@@ -47,12 +47,12 @@ window.onload = function () {
 def text(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("page")
     world(folder / "rows.csv", drifts=True)
-    return page.page(held(folder, ["frozen", "fine_tune", "popularity"]))
+    return page.page(held(folder, ["frozen", "fine_tune", "popularity"], "schedule.again=2"))
 
 
 def test_the_page_needs_nothing_beside_it(text: str) -> None:
-    assert not re.findall(r"""(?:src|href)=["'](?!#)|@import|url[(](?!#)""", text)
-    assert text.count("<svg") == 2
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)|@import|url[(](?!#)""", text)
+    assert text.count("<svg") == 3
     assert "take fine_tune" in html.unescape(text)
 
 
@@ -81,5 +81,5 @@ def test_in_a_browser(text: str, width: int, tmp_path: Path) -> None:
     assert found["down"] == found["before"]
     assert found["sorted"] == "descending"
     assert all("has the numbers" in label for label in found["plots"])
-    assert len(found["plots"]) == 2
+    assert len(found["plots"]) == 3
     assert found["headers"]

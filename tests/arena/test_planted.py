@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from recretrain.arena.arena import Arena, Outcome
+from recretrain.arena.forgetting import memory_of
 from recretrain.arena.standings import Standing, cheapest_level
 from recretrain.arena.wish import wish_of
 from recretrain.commands.arena import QUIET
@@ -89,6 +90,19 @@ def test_of_a_method_and_its_copy_no_difference_is_claimed(drifting: Path, tmp_p
     assert second.to_best is not None
     assert (second.to_best.mean, second.adjusted, second.level) == (0.0, 1.0, True)
     assert "Within noise" in outcome.verdict[2]
+
+
+def test_what_is_asked_again_tells_what_was_kept(drifting: Path) -> None:
+    outcome = held(drifting, ["frozen", "fine_tune"], "schedule.again=2")
+
+    frozen, tuned = (memory_of(outcome.finals[method], "recall@5") for method in ("frozen", "fine_tune"))
+    assert frozen is not None
+    assert tuned is not None
+    assert frozen.matrix[5][4] == frozen.matrix[5][5]  # before and after that period was learned
+    assert tuned.matrix[5][5] > tuned.matrix[5][4]
+    assert tuned.learned == tuned.matrix[5][5]
+    assert tuned.backward is None  # the last task learns period 5: nothing comes later
+    assert tuned.forward == pytest.approx((tuned.matrix[5][4] + tuned.matrix[6][5]) / 2)
 
 
 def test_an_arena_goes_on_with_what_it_has_decided(drifting: Path, monkeypatch: pytest.MonkeyPatch) -> None:

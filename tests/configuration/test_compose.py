@@ -9,6 +9,7 @@ import pytest
 from omegaconf import OmegaConf, open_dict
 
 from recretrain.configuration.compose import compose, conf_dir, digest, run_folder
+from recretrain.configuration.later import fill
 from recretrain.configuration.options import options
 from recretrain.errors import ConfigError
 from recretrain.records import LATER
@@ -68,6 +69,26 @@ def test_keys_that_came_later_leave_earlier_runs_alone(cut: str) -> None:
     assert digest(before) == digest(config)
 
 
+@pytest.mark.parametrize(
+    "words", [["method=fine_tune", "data=table", "data.path=rows.csv"], ["method=sml"], ["data=qq"]]
+)
+def test_settings_from_before_a_key_came_get_it(words: list[str]) -> None:
+    config, _ = compose(words)
+    before = copy.deepcopy(config)
+    taken = 0
+    with open_dict(before):
+        for group, key in (key.rsplit(".", 1) for key in LATER):
+            node = OmegaConf.select(before, group)
+            if OmegaConf.is_dict(node) and key in node:
+                del node[key]
+                taken += 1
+
+    fill(before)
+
+    assert taken > 1
+    assert before == config
+
+
 LATER_VALUES = {
     "data.where": "data.where='stars > 3'",
     "data.facts": "data.facts.user=users.csv",
@@ -75,6 +96,7 @@ LATER_VALUES = {
     "data.cut.empty": "data.cut.empty=merge",
     "data.cut.open": "data.cut.open=drop",
     "eval.questions.had": "eval.questions.had=offered",
+    "schedule.again": "schedule.again=2",
     "method.learner.loss": "method.learner.loss=bpr",
     "method.learner.optimizer": "method.learner.optimizer=rows",
     "method.pretraining.loss": "method.pretraining.loss=bpr",

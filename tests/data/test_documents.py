@@ -101,7 +101,7 @@ def test_a_period_gives_no_text_of_its_questions(tmp_path):
 def test_a_block_of_periods_gives_the_texts_of_each(tmp_path):
     parts = [["context", "train", "train"], ["context", "train", "train"]]
     made = stream(tmp_path / "s", parts=[[PARTS.index(part) for part in period] for period in parts])
-    schedule = NextPeriod(start=1, first_test=2, choosing=0, warm_up=2, last_test=None)
+    schedule = NextPeriod(start=1, first_test=2, choosing=0, warm_up=2, last_test=None, again=0)
     block = schedule._maker(made, lambda what, rows: None, 0, 1)().period
 
     assert block.texts.tokens.values.tolist() == [10, 11, 12, 13, 14, 15, 16, 17]

@@ -22,7 +22,7 @@ def test_tests_alone_are_not_known(tmp_path: Path) -> None:
 
 def test_a_warm_up_block_knows_all_its_periods(tmp_path: Path) -> None:
     stream = open_stream(write_stream(tmp_path, SLICES, n_users=4, n_items=6))
-    schedule = NextPeriod(start=2, first_test=2, choosing=0, warm_up="start", last_test=None)
+    schedule = NextPeriod(start=2, first_test=2, choosing=0, warm_up="start", last_test=None, again=0)
     read: list[int] = []
 
     (task,) = [make() for make in schedule.tasks(stream, lambda what, rows: read.append(rows))]

@@ -112,7 +112,7 @@ def test_data_without_tests_of_their_own_name_the_cure(tmp_path):
 
 
 def test_a_warm_up_of_parted_periods_learns_and_chooses_by_all_their_parts(stream):
-    schedule = NextPeriod(start=2, first_test=2, choosing=0, warm_up="start", last_test=None)
+    schedule = NextPeriod(start=2, first_test=2, choosing=0, warm_up="start", last_test=None, again=0)
     (make,) = schedule.tasks(stream, lambda what, rows: None)
 
     task = make()

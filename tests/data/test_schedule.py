@@ -6,7 +6,7 @@ from recretrain.testing.streams import open_stream, tasteful_slices, write_strea
 
 
 def schedule(**changes):
-    options = {"start": 2, "first_test": 5, "choosing": 2, "warm_up": "start", "last_test": None, **changes}
+    options = {"start": 2, "first_test": 5, "choosing": 2, "warm_up": "start", "last_test": None, "again": 0, **changes}
     return NextPeriod(**options)
 
 
@@ -41,6 +41,16 @@ def test_each_task_learns_a_period_and_answers_the_next(stream):
 def test_a_longer_warm_up_ends_with_the_last_period_but_one_before_the_tests(stream):
     assert beats(stream, warm_up="tests")[:2] == [("0..3", {}), ("4", {"choosing": 5})]
     assert beats(stream, warm_up=3)[:2] == [("0..2", {}), ("3", {})]
+
+
+def test_the_newest_tested_periods_that_were_learned_are_asked_again(stream):
+    """First period 7 is answered; it is among the learned ones once the task after that has learned it."""
+    for again, expected in ((0, [[], []]), (1, [[], [7]]), (5, [[], [7]])):
+        *_, before, last = (make() for make in schedule(again=again).tasks(stream, lambda what, rows: None))
+        assert [[test.period for test in task.again()] for task in (before, last)] == expected
+
+    tasks = [make() for make in schedule(again=2, choosing=0).tasks(stream, lambda what, rows: None)]
+    assert [[test.period for test in task.again()] for task in tasks] == [[], [], [], [], [5], [5, 6], [6, 7]]
 
 
 def test_a_run_can_end_early(stream):

@@ -239,7 +239,7 @@ def test_notes_tell_the_mean_gate_by_activity_and_age(tmp_path):
     users, items = [0, 0, 0, 1, 1, 2, 3], [0, 1, 2, 0, 1, 0, 3]
     slices = [([0, 1, 4, 5], [0, 1, 2, 4]), ([0, 1], [1, 0]), (users, items)]
     stream = found.stream(tmp_path / "s", [*slices, *slices_of(0)[: PERIODS - 3]])
-    schedule = NextPeriod(start=1, first_test=5, choosing=0, warm_up="start", last_test=None)
+    schedule = NextPeriod(start=1, first_test=5, choosing=0, warm_up="start", last_test=None, again=0)
     method, gates = found.method(stream), {}
     for task in replace(found, schedule=schedule).tasks(stream)[:3]:
         learn(method, task)
