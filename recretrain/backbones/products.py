@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import Tensor
+
+# oneDNN keeps a copy of the right side for each pair of shapes it has met, 1,024 of them: gigabytes where shapes change
+# from batch to batch. Both of its caches are read at the first product of the process.
+for _name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
+    os.environ.setdefault(_name, "16")
 
 
 def times(left: Tensor, right: Tensor) -> Tensor:
