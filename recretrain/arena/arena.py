@@ -124,10 +124,16 @@ class Arena:
         Quick methods are done first; what is not done when a part of the budget is spent is left out.
         """
         found: dict[str, tuple[Run, float]] = {}
-        waiting = {one.method: one for one in entered.entrants}
+        floors = [one.method for one in entered.entrants if one.is_floor]  # always in; frozen pre-trains for others too
+        for method in floors:
+            if (run := self._run(method, (), last)) is not None:
+                found[method] = run, self._seconds(run)
+        waiting = {one.method: one for one in entered.entrants if not one.is_floor}
         for limit in slices(self.wish.seconds):
             for method in list(waiting):
-                if found and self._notes.get("spent", 0.0) > FIRST * self.wish.seconds:
+                if len(found) > len(floors) and self._notes.get("spent", 0.0) > FIRST * self.wish.seconds:
+                    for left in waiting:
+                        self._why.setdefault(left, f"budget={self.wish.seconds:g}s was spent before its turn")
                     return found
                 run = self._run(method, (), last, limit)
                 if run is not None:
@@ -141,8 +147,11 @@ class Arena:
         return found
 
     def _seconds(self, run: Run) -> float:
-        """What a first trial takes: as measured when it was done at once, and no less than its updates."""
-        return max(float(run.costs["wall_seconds"].sum()), self._notes.get(f"seconds {run.method}", 0.0))
+        """What a first trial takes: as measured when it was done, and no less than its updates behind the first one,
+        whose pre-training may have been another's.
+        """
+        later = run.costs.loc[run.costs["task"] > 0, "wall_seconds"].sum()
+        return max(float(later), self._notes.get(f"seconds {run.method}", 0.0))
 
     def _plan(self, entered: Field, took: Mapping[str, float], longer: float) -> Plan:
         searched = {one.method: bool(one.space) for one in entered.entrants}

@@ -17,12 +17,19 @@ from recretrain.configuration.signatures import check
 from recretrain.engine.build import check_settings
 from recretrain.errors import ConfigError, Unfit
 
+FLOORS = ("popularity", "recent", "label_frequency", "frozen", "item_mean", "rating_biases", "mapped_biases")
+
 
 @dataclass(frozen=True)
 class Entrant:
     method: str
     about: str  # the headline of its file
     space: Sequence[Dimension]
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether it is what every other method has to pass."""
+        return self.method in FLOORS
 
 
 @dataclass(frozen=True)

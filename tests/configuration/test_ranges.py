@@ -25,7 +25,7 @@ ZERO = {  # and those for which 0 has one
     "no noise": "noise dropout share masked random flaws",
     "nothing is dropped": "min_rating min_user_interactions min_item_interactions k_core min_session_clicks "
     "min_item_clicks max_df",
-    "nobody, or none": "valid new_items new_users overlap implicit front_page facts choosing",
+    "nobody, or none": "valid new_items new_users overlap implicit front_page facts choosing again",
     "a period or a year is counted from 0": "start last_test learned until new_items_from",
     "the first seed": "seed new_users_seed",
     "no step, or at once": "steps answer_steps patience_steps least_steps",
