@@ -7,7 +7,7 @@ asked the same, and a call that makes the questions about a period.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recretrain.data.by_user import items_before, rows_by_user
 from recretrain.data.candidates import History, stored_candidates
 from recretrain.data.interactions import PAD, Interactions, Ragged, concatenate
 from recretrain.data.kinds import Histories, Rankings, Ratings, Support, SupportedRatings
@@ -99,10 +100,12 @@ class Arrivals(GivesHistories):
             },
         }
         if whole and self.had == "left_out":
-            columns["seen"] = seen_before(rows.user, had_before(stream, period, part))
+            columns["seen"] = _had(stream, period, rows.user, lambda: had_before(stream, period, part))
         if self.history is None:
             return Rankings(period=period, user=rows.user, labels=rows.item, **columns)
-        history = latest(stream.before(period, self.space_before(stream, period)), rows.user, self.history)
+        space = self.space_before(stream, period)
+        before = _had(stream, period, rows.user, lambda: stream.before(period, space))
+        history = _last(before, rows.user, self.history)
         return Histories(period=period, user=rows.user, labels=rows.item, history=history, **columns)
 
     def space_before(self, stream: Stream, period: int) -> int:
@@ -282,6 +285,12 @@ def seen_before(user: Tensor, history: Interactions) -> Ragged:
     return Ragged(offsets, history.item[order[torch.repeat_interleave(first, length) + within]])
 
 
+def _had(stream: Stream, period: int, user: Tensor, history: Callable[[], Interactions]) -> Ragged:
+    """For each user, the items in earlier periods: by rows that are sorted by user, or of what `history` gives."""
+    by_user = rows_by_user(stream)
+    return seen_before(user, history()) if by_user is None else items_before(by_user, user, period)
+
+
 def rated_rows(stream: Stream, period: int, part: str | None) -> Interactions:
     """The rows of a part. Raises DataError where they have no ratings."""
     rows = stream.interactions(period, part)
@@ -305,5 +314,8 @@ def _until(stream: Stream, period: int) -> History:
 
 def latest(history: Interactions, user: Tensor, longest: int) -> Tensor:
     """The last items of each user, the newest in the last column, PAD before the first.  # [Q, T] int32"""
-    before = seen_before(user, history)
+    return _last(seen_before(user, history), user, longest)
+
+
+def _last(before: Ragged, user: Tensor, longest: int) -> Tensor:
     return Prefixes(before.values, before.offsets[:-1], before.offsets[1:], user).histories(longest).to(torch.int32)
