@@ -32,6 +32,7 @@ LATER: Mapping[str, Any] = {  # keys that came later, and the value of each unde
     "data.cut.empty": "error",
     "data.cut.open": "keep",
     "eval.questions.had": "left_out",
+    "eval.questions.draws": "stored",
 }
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from recretrain.data.counted import distinct
 from recretrain.data.interactions import Interactions, Ragged
 from recretrain.data.stream import Stream
 from recretrain.once import made
@@ -59,6 +60,37 @@ class RowsByUser:
             np.save(out, self._sorted[which])
 
         return _mapped(made(self._stream.folder / _FOLDER / name, write))
+
+
+class PlainPast:
+    """What was before each row of a period of a plain stream, with ids in the order in which items appeared.
+
+    See `counted.Past`.
+    """
+
+    def __init__(self, rows: RowsByUser, asked: Interactions, period: int, seen_before: int, *, had_too: bool) -> None:
+        self._by_user = rows
+        self._start = rows.start(period)
+        self._users, self._items = asked.user.numpy(), asked.item.numpy()
+        self._seen: Ints = np.maximum(np.maximum.accumulate(self._items) + 1, seen_before)
+        self._had_too = had_too
+
+    def user(self, rows: Ints) -> Ints:
+        return self._users[rows]
+
+    def number(self, rows: Ints) -> Ints:
+        return rows
+
+    def seen(self, rows: Ints) -> Ints:
+        return self._seen[rows]
+
+    def had(self, rows: Ints) -> tuple[Ints, Ints]:
+        if self._had_too:
+            return np.arange(len(rows)), self._items[rows]
+        return distinct(*self._by_user.before(self._users[rows], self._start + rows + 1))
+
+    def item(self, number: Ints) -> Ints:
+        return number
 
 
 def rows_by_user(stream: Stream) -> RowsByUser | None:

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recretrain.data.by_user import items_before, rows_by_user
-from recretrain.data.candidates import History, stored_candidates
+from recretrain.data.by_user import PlainPast, items_before, rows_by_user
+from recretrain.data.candidates import History, HistoryPast, brings_candidates, stored_candidates
+from recretrain.data.counted import Counted, Past
 from recretrain.data.interactions import PAD, Interactions, Ragged, concatenate
 from recretrain.data.kinds import Histories, Rankings, Ratings, Support, SupportedRatings
 from recretrain.data.prefixes import Prefixes, by_sequence, by_user, prefixes_of
@@ -58,6 +59,7 @@ class Arrivals(GivesHistories):
     history_space: str | None  # the space of those items; None: that of the period
     had: Literal["left_out", "offered"]  # items that the user had before
     seed: AtLeast0  # of the candidates
+    draws: Literal["stored", "counted"]  # candidates on disk, or made by counter when they are looked at: other ones
 
     def __post_init__(self) -> None:
         if self.catalogue == "sampled" and self.candidates is None:
@@ -83,6 +85,7 @@ class Arrivals(GivesHistories):
             "catalogue": "sampled",
             "candidates": self.candidates,
             "seed": self.seed,
+            **({"draws": "counted"} if self.draws == "counted" else {}),
             **of_these,
         }
 
@@ -91,7 +94,7 @@ class Arrivals(GivesHistories):
         rows = stream.interactions(period).rows(asked)
         whole = self.catalogue == "full"
         columns: dict[str, Any] = {
-            "candidates": self._drawn(stream, period)[asked] if self.candidates is not None else None,
+            "candidates": self._candidates(stream, period, asked) if self.candidates is not None else None,
             "catalogue": stream.known_items(period) if whole else None,
             "groups": {
                 "new_user": stream.user_first[rows.user] == period,
@@ -120,18 +123,29 @@ class Arrivals(GivesHistories):
             for later in range(counted, period + 1):
                 had += stream.rows_of_users(later)
             counted = period + 1
-            if stream.items_before(period) - int(had.max()) < self.candidates:
-                self._drawn(stream, period)
+            few = stream.items_before(period) - int(had.max()) < self.candidates
+            if few and isinstance(drawn := self._drawn(stream, period), Counted):
+                drawn.check()
 
-    def _drawn(self, stream: Stream, period: int) -> Tensor:
+    def _candidates(self, stream: Stream, period: int, asked: Tensor | slice) -> Tensor | Counted:
+        """Those of the questions at some positions of the period."""
+        drawn = self._drawn(stream, period)
+        return drawn.at(asked) if isinstance(drawn, Counted) else drawn[asked]
+
+    def _drawn(self, stream: Stream, period: int) -> Tensor | Counted:
         assert self.candidates is not None
+        had_too = self.had == "offered"
+        if self.draws == "counted" and not brings_candidates(stream.folder, period):
+            past = _past(stream, period, had_too=had_too)
+            rows = np.arange(len(stream.interactions(period)))
+            return Counted(past, self.seed, period, self.candidates, rows, torch.device("cpu"))
         drawn = stored_candidates(
             stream.folder,
             period,
             self.candidates,
             self.seed,
             lambda: _until(stream, period),
-            had_too=self.had == "offered",
+            had_too=had_too,
         )
         return torch.from_numpy(drawn)
 
@@ -302,6 +316,21 @@ def rated_rows(stream: Stream, period: int, part: str | None) -> Interactions:
 def _by_repeat(again: Tensor | None) -> dict[str, Tensor]:
     """The groups of items had before and not; none where no question is about an item had before."""
     return {} if again is None or not bool(again.any()) else {"again": again, "first_time": ~again}
+
+
+def _past(stream: Stream, period: int, *, had_too: bool) -> Past:
+    """What was before each row of a period: by the rows of its users alone, where the stream is plain."""
+    by_user, asked = rows_by_user(stream), stream.interactions(period)
+    if by_user is None or not _in_order(stream, period, asked.item):
+        return HistoryPast(_until(stream, period), had_too=had_too)
+    return PlainPast(by_user, asked, period, stream.items_before(period), had_too=had_too)
+
+
+def _in_order(stream: Stream, period: int, item: Tensor) -> bool:
+    """Whether ids are in the order in which items appeared: those before the period, then those of its rows."""
+    before = stream.items_before(period)
+    newest = torch.cat([torch.tensor([before - 1]), item]).cummax(0).values
+    return bool((stream.item_first[:before] < period).all()) and bool((newest.diff() <= 1).all())
 
 
 def _until(stream: Stream, period: int) -> History:
