@@ -87,7 +87,13 @@ def evaluate(folder: Path) -> float:
 
     prepared = next((folder / "prepared").glob("yelp-*/stream.json")).parent
     questions = Arrivals(
-        candidates=CANDIDATES, catalogue="sampled", history=None, history_space=None, had="left_out", seed=0
+        candidates=CANDIDATES,
+        catalogue="sampled",
+        history=None,
+        history_space=None,
+        had="left_out",
+        seed=0,
+        draws="stored",
     )
     stream = Stream(prepared, questions)
     mf = MF(vocabulary=stream.vocabulary, embedding_size=SIZE, init_std=0.1)

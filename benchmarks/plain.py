@@ -99,7 +99,7 @@ def rank_candidates(mf: MF, test: Rankings, ks: Sequence[int]) -> dict[str, floa
     """Question by question: score the label and its candidates, take the best, look for the label."""
     assert test.candidates is not None
     figures = Figures(ks)
-    for user, label, candidates in zip(test.user, test.labels, test.candidates, strict=True):
+    for user, label, candidates in zip(test.user, test.labels, test.candidates[:], strict=True):
         offered = torch.cat([label.view(1), candidates])
         best = torch.topk(mf.item[offered] @ mf.user[user], max(ks)).indices
         figures.add(best == 0)
@@ -177,7 +177,7 @@ def rank_labels(net: LabelNet, features: Features, test: Histories, rows: int) -
     assert test.candidates is not None
     assert test.catalogue is not None
     ranks = []
-    for history, candidates, label in zip(test.history[:rows], test.candidates, test.labels, strict=False):
+    for history, candidates, label in zip(test.history[:rows], test.candidates[:], test.labels, strict=False):
         vector = features(history.unsqueeze(0).long())
         others = test.catalogue[test.catalogue != label]
         ranks.append((_last(net, vector, candidates.long(), label), _last(net, vector, others, label)))

@@ -146,7 +146,9 @@ def catalogue_ranking(scale: Scale) -> Line:
 
 
 def figures(mf: MF, test: Rankings) -> list[Row]:
-    questions = Arrivals(candidates=999, catalogue="sampled", history=None, history_space=None, had="left_out", seed=0)
+    questions = Arrivals(
+        candidates=999, catalogue="sampled", history=None, history_space=None, had="left_out", seed=0, draws="stored"
+    )
     evaluator = RankEvaluator(questions=questions, ks=KS, metrics=["recall", "ndcg"])
     return list(evaluator.rows(0, "test", test, *half_ranks_and_ties(mf, test, CPU)))
 

@@ -38,6 +38,7 @@ LATER: Mapping[str, Any] = {  # keys that came later, and the value of each unde
     "method.learner.optimizer": "dense",
     "method.pretraining.loss": "log",
     "method.pretraining.optimizer": "dense",
+    "eval.questions.draws": "stored",
 }
 
 

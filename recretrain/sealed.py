@@ -22,7 +22,8 @@ from recretrain.errors import ConfigError, DataError, Mistake
 from recretrain.visible import first_line
 
 SEAL = "files.json"
-STATE = "state.pt"  # of the newest task alone
+STATE = "state.pt"  # of the newest task alone, and of the one that it tells its own against
+CHANGES = "changes.pt"  # in its place: the rows in which a state differs from the whole one of an earlier task
 KEY = "sha256"  # of a card: of all its other keys
 _LINE = re.compile(r"# of run (\w+), sha256 of what follows: (\w+)")  # the first one of a config.yaml
 _FOLDER = re.compile(r"seed=-?\d+-([0-9a-f]{10})")  # of a run
@@ -31,12 +32,33 @@ _NEEDED = ("rows.csv", "costs.csv")  # of a task without a seal, as they were be
 _UNREADABLE = (ValueError, EOFError, KeyError, OSError, RuntimeError, NotImplementedError, MemoryError)
 
 
-def seal(folder: Path, after: Path | None = None) -> None:
-    """Write the seal of a folder that holds all of its files; `after`: the folder of the task before it, its sister."""
+def seal(folder: Path, after: Path | None = None, base: Path | None = None) -> None:
+    """Write the seal of a folder that holds all of its files.
+
+    `after`: the folder of the task before it, its sister; `base`: that of the task whose state it tells changes of.
+    """
     files = {path.name: _entry(path) for path in sorted(folder.iterdir()) if path.is_file() and path.name != SEAL}
     if after is not None and (after / SEAL).is_file():
         files[f"../{after.name}/{SEAL}"] = _entry(after / SEAL)
+    if base is not None:
+        files[f"../{base.name}/{STATE}"] = (_sealed(base) or {})[STATE]
     _write(folder, files)
+
+
+def base_of(task: Path) -> Path | None:
+    """The folder of the task with the whole state by which that of `task` is told: its own, or an earlier one.
+
+    None where the seal tells of none.
+    """
+    files = _sealed(task) or {}
+    if STATE in files:
+        return task
+    return next((task.parent / name.split("/")[1] for name in files if _is_base(name)), None)
+
+
+def bytes_of(task: Path, name: str) -> int:
+    """The size that a file was written with; 0 where the seal tells of none."""
+    return int((_sealed(task) or {}).get(name, {"bytes": 0})["bytes"])
 
 
 def add(file: Path, written: Path) -> None:
@@ -55,7 +77,9 @@ def finished(tasks: Path) -> list[Path]:
 def litter(run: Path) -> list[Path]:
     """List what a killed process left in a run folder: half-written tasks and cards, and states of older tasks."""
     half = [*(run / "tasks").glob(".*"), *(run / f".{name}" for name in _CARDS)]
-    old = [folder / STATE for folder in finished(run / "tasks")[:-1]]
+    tasks = finished(run / "tasks")
+    needed = base_of(tasks[-1]) if tasks else None
+    old = [folder / name for folder in tasks[:-1] for name in (STATE, CHANGES) if (folder, name) != (needed, STATE)]
     return [path for path in (*half, *old) if path.exists()]
 
 
@@ -75,7 +99,9 @@ def damage(folder: Path, names: Sequence[str] | None = None, *, state: bool = Tr
         return None if not (folder / SEAL).exists() else f"{folder / SEAL} is damaged (it is no list of files)"
     for name in files if names is None else [name for name in files if name in names or name.startswith("../")]:
         path = folder.parent / name[3:] if name.startswith("../") else folder / name
-        if name == STATE and not (state and path.exists()):
+        if name in (STATE, CHANGES) and not (state and path.exists()):
+            continue
+        if _is_base(name) and (names is not None or not state):  # those of older tasks have been needed once
             continue
         if not path.exists():
             return f"{path} is gone"
@@ -160,11 +186,17 @@ def read_card(path: Path) -> dict[str, Any]:
     return content
 
 
+def _is_base(name: str) -> bool:
+    """Whether an entry of a seal is the whole state of an earlier task."""
+    return name.startswith("../") and name.endswith(f"/{STATE}")
+
+
 def _is_whole(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     files = _sealed(folder)
-    needed = _NEEDED if files is None else [name for name in files if name != STATE and not name.startswith("../")]
+    own = [name for name in files or () if name not in (STATE, CHANGES) and not name.startswith("../")]
+    needed = _NEEDED if files is None else own
     return all((folder / name).is_file() for name in needed)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from recretrain.data.counted import Counted
 from recretrain.data.interactions import Interactions
 
 Triples = tuple[Tensor, Tensor, Tensor]  # user, positive item, negative item: [B] each
@@ -107,7 +108,7 @@ class Alternating:
             yield from ((place, next(batches)) for place, batches in enumerate(endless))
 
 
-def stored_negatives(candidates: Tensor) -> Negatives:
+def stored_negatives(candidates: Tensor | Counted) -> Negatives:
     """One of each row's stored candidates, a fresh one each epoch (sml.md, T6).  # candidates: [N, C]"""
 
     def draw(at: Tensor, user: Tensor, generator: torch.Generator) -> Tensor:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from recretrain.data.counted import distinct, too_few
 from recretrain.errors import DataError, UserError
 from recretrain.once import made
 from recretrain.sealed import reading
@@ -38,15 +39,23 @@ def stored_candidates(
 
     `history` is asked for only if candidates must be drawn, so that a period costs the same however long the stream.
     """
-    brought = folder / f"candidates_{period:03d}.npy"
-    if brought.exists():
-        return _first_columns(brought, count)
+    if brings_candidates(folder, period):
+        return _first_columns(_brought(folder, period), count)
     path = folder / f"candidates-{count}-seed{seed}{'-had' * had_too}" / f"period_{period:03d}.npy"
 
     def draw(out: BinaryIO) -> None:
         np.save(out, draw_candidates(history(), count, np.random.default_rng([seed, period]), had_too=had_too))
 
     return _mapped(made(path, draw))
+
+
+def brings_candidates(folder: Path, period: int) -> bool:
+    """Whether the source brings the candidates of a period's rows, so that none are drawn."""
+    return _brought(folder, period).exists()
+
+
+def _brought(folder: Path, period: int) -> Path:
+    return folder / f"candidates_{period:03d}.npy"
 
 
 @dataclass(frozen=True)
@@ -65,14 +74,8 @@ def draw_candidates(history: History, count: int, rng: np.random.Generator, *, h
     The rows of a parted period have no order: to each, all rows of its own part and of those before are the past. So
     what is drawn for rows to learn from does not depend on those that are to be tested.
     """
-    users, items, start = history.users, history.items, history.start
-    until, back = np.arange(len(users)), np.arange(len(users) - start)
-    if history.parts is not None:
-        order = np.argsort(history.parts, kind="stable")
-        sizes = np.searchsorted(history.parts[order], history.parts[order], side="right")
-        users = np.concatenate([users[:start], users[start:][order]])
-        items = np.concatenate([items[:start], items[start:][order]])
-        until[start:], back[order] = start + sizes - 1, np.arange(len(order))
+    found = _ordered(history)
+    users, items, start, until = found.users, found.items, found.start, found.until
     known, arrivals = _known_so_far(items)
     known, had = known[until], _Had(users, items, arrivals)
     drawn: Drawn | None = None  # no table of so many columns before it is known that there are enough items
@@ -84,7 +87,7 @@ def draw_candidates(history: History, count: int, rng: np.random.Generator, *, h
         drawn[rows - start] = arrivals.item_at[ranks]
     if drawn is None:
         return np.empty((0, count), dtype=np.int32)
-    return drawn if history.parts is None else drawn[back]
+    return drawn if history.parts is None else drawn[found.back]
 
 
 def _blocks(start: int, until: Ints) -> Iterator[Ints]:
@@ -94,20 +97,75 @@ def _blocks(start: int, until: Ints) -> Iterator[Ints]:
         yield from (np.arange(first, min(first + _BLOCK, end)) for first in range(begin, end, _BLOCK))
 
 
-class _Arrivals:
-    """Items in order of their first appearance, so that 'seen so far' is a prefix."""
+class HistoryPast:
+    """What was before each row of a period, by a look at all rows up to its end (see `counted.Past`)."""
 
-    def __init__(self, items: Ints) -> None:
+    def __init__(self, history: History, *, had_too: bool) -> None:
+        self._rows = _ordered(history)
+        known, self._arrivals = _known_so_far(self._rows.items, history.start)
+        self._known = known[self._rows.until]
+        self._had = None if had_too else _Had(self._rows.users, self._rows.items, self._arrivals)
+
+    def user(self, rows: Ints) -> Ints:
+        return self._rows.users[self._place(rows)]
+
+    def number(self, rows: Ints) -> Ints:
+        return self._rows.back[rows]
+
+    def seen(self, rows: Ints) -> Ints:
+        return self._known[self._place(rows)]
+
+    def had(self, rows: Ints) -> tuple[Ints, Ints]:
+        place = self._place(rows)
+        if self._had is None:
+            return np.arange(len(rows)), self._arrivals.rank_of[self._rows.items[place]]
+        return distinct(*self._had.by(place, self._rows.until[place]))
+
+    def item(self, number: Ints) -> Ints:
+        return self._arrivals.item_at[number]
+
+    def _place(self, rows: Ints) -> Ints:
+        return self._rows.start + self._rows.back[rows]
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """The rows of a history, those of a parted period by part."""
+
+    users: Ints
+    items: Ints
+    start: int  # the row at which the period begins
+    until: Ints  # the last row that each may know of
+    back: Ints  # where each row of the period stands among these, counted from `start`
+
+
+def _ordered(history: History) -> _Ordered:
+    users, items, start = history.users, history.items, history.start
+    until, back = np.arange(len(users)), np.arange(len(users) - start)
+    if history.parts is not None:
+        order = np.argsort(history.parts, kind="stable")
+        sizes = np.searchsorted(history.parts[order], history.parts[order], side="right")
+        users = np.concatenate([users[:start], users[start:][order]])
+        items = np.concatenate([items[:start], items[start:][order]])
+        until[start:], back[order] = start + sizes - 1, np.arange(len(order))
+    return _Ordered(users, items, start, until, back)
+
+
+class _Arrivals:
+    """Items in order of their first appearance, so that 'seen so far' is a prefix; those of the first rows by id."""
+
+    def __init__(self, items: Ints, first_rows: int = 0) -> None:
         distinct, first = np.unique(items, return_index=True)
-        by_time = np.argsort(first)
+        first[first < first_rows] = -1
+        by_time = np.argsort(first, kind="stable")
         self.item_at = distinct[by_time]  # arrival rank -> item
         self.first_row = first[by_time]  # arrival rank -> row of first appearance
         self.rank_of = np.empty(int(distinct[-1]) + 1, dtype=np.int64)  # item -> arrival rank
         self.rank_of[self.item_at] = np.arange(len(distinct))
 
 
-def _known_so_far(items: Ints) -> tuple[Ints, _Arrivals]:
-    order = _Arrivals(items)
+def _known_so_far(items: Ints, first_rows: int = 0) -> tuple[Ints, _Arrivals]:
+    order = _Arrivals(items, first_rows)
     return np.searchsorted(order.first_row, np.arange(len(items)), side="right"), order
 
 
@@ -139,8 +197,7 @@ def _check_enough(users: Ints, known: Ints, row_of: Ints, taken: Ints, count: in
         row = short[0]
         raise UserError(
             int(users[row]),
-            f"has had {had[row]} of the {known[row]} items seen so far, so fewer than "
-            f"eval.questions.candidates={count} can be offered; lower it, or raise schedule.start to know more items",
+            too_few(int(had[row]), int(known[row]), count),
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from recretrain.data.counted import Counted
 from recretrain.data.interactions import Interactions, Ragged, padded
 from recretrain.errors import DataError
 
@@ -70,7 +71,7 @@ class TestSet:
     def at(self, index: Tensor) -> Self:
         """The questions at these positions, in their order."""
         columns: dict[str, Any] = {
-            name: value.at(index) if isinstance(value, Ragged | Support) else value[index]
+            name: value.at(index) if isinstance(value, Ragged | Support | Counted) else value[index]
             for name, value in self._columns().items()
             if value is not None
         }
@@ -104,7 +105,7 @@ class Rankings(TestSet):
 
     words = "rankings of items"
 
-    candidates: Tensor | None = None  # [Q, C] int32, the items to rank the label against (without it)
+    candidates: Tensor | Counted | None = None  # [Q, C] int32, the items to rank the label against (without it)
     catalogue: Tensor | None = None  # [I] int64, every item known by then; ranked in place of `candidates` if given
     seen: Ragged | None = None  # [Q] items the user already had; never ranked against the label
 
@@ -204,7 +205,8 @@ def _joined(name: str, columns: Sequence[Any]) -> Any:
         return None
     if isinstance(columns[0], Support):
         return Support(padded([column.item for column in columns]), padded([column.rating for column in columns]))
-    return torch.cat(list(columns)) if columns[0].dim() == 1 else padded(columns, before=name == "history")
+    columns = [column[:] if isinstance(column, Counted) else column for column in columns]
+    return torch.cat(columns) if columns[0].dim() == 1 else padded(columns, before=name == "history")
 
 
 def _members(test: TestSet, group: str) -> Tensor:

@@ -7,7 +7,7 @@ asked the same, and a call that makes the questions about a period.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recretrain.data.candidates import History, stored_candidates
+from recretrain.data.by_user import PlainPast, items_before, rows_by_user
+from recretrain.data.candidates import History, HistoryPast, brings_candidates, stored_candidates
+from recretrain.data.counted import Counted, Past
 from recretrain.data.interactions import PAD, Interactions, Ragged, concatenate
 from recretrain.data.kinds import Histories, Rankings, Ratings, Support, SupportedRatings
 from recretrain.data.prefixes import Prefixes, by_sequence, by_user, prefixes_of
@@ -57,6 +59,7 @@ class Arrivals(GivesHistories):
     history_space: str | None  # the space of those items; None: that of the period
     had: Literal["left_out", "offered"]  # items that the user had before
     seed: AtLeast0  # of the candidates
+    draws: Literal["stored", "counted"]  # candidates on disk, or made by counter when they are looked at: other ones
 
     def __post_init__(self) -> None:
         if self.catalogue == "sampled" and self.candidates is None:
@@ -82,6 +85,7 @@ class Arrivals(GivesHistories):
             "catalogue": "sampled",
             "candidates": self.candidates,
             "seed": self.seed,
+            **({"draws": "counted"} if self.draws == "counted" else {}),
             **of_these,
         }
 
@@ -90,7 +94,7 @@ class Arrivals(GivesHistories):
         rows = stream.interactions(period).rows(asked)
         whole = self.catalogue == "full"
         columns: dict[str, Any] = {
-            "candidates": self._drawn(stream, period)[asked] if self.candidates is not None else None,
+            "candidates": self._candidates(stream, period, asked) if self.candidates is not None else None,
             "catalogue": stream.known_items(period) if whole else None,
             "groups": {
                 "new_user": stream.user_first[rows.user] == period,
@@ -99,10 +103,12 @@ class Arrivals(GivesHistories):
             },
         }
         if whole and self.had == "left_out":
-            columns["seen"] = seen_before(rows.user, had_before(stream, period, part))
+            columns["seen"] = _had(stream, period, rows.user, lambda: had_before(stream, period, part))
         if self.history is None:
             return Rankings(period=period, user=rows.user, labels=rows.item, **columns)
-        history = latest(stream.before(period, self.space_before(stream, period)), rows.user, self.history)
+        space = self.space_before(stream, period)
+        before = _had(stream, period, rows.user, lambda: stream.before(period, space))
+        history = _last(before, rows.user, self.history)
         return Histories(period=period, user=rows.user, labels=rows.item, history=history, **columns)
 
     def space_before(self, stream: Stream, period: int) -> int:
@@ -117,18 +123,29 @@ class Arrivals(GivesHistories):
             for later in range(counted, period + 1):
                 had += stream.rows_of_users(later)
             counted = period + 1
-            if stream.items_before(period) - int(had.max()) < self.candidates:
-                self._drawn(stream, period)
+            few = stream.items_before(period) - int(had.max()) < self.candidates
+            if few and isinstance(drawn := self._drawn(stream, period), Counted):
+                drawn.check()
 
-    def _drawn(self, stream: Stream, period: int) -> Tensor:
+    def _candidates(self, stream: Stream, period: int, asked: Tensor | slice) -> Tensor | Counted:
+        """Those of the questions at some positions of the period."""
+        drawn = self._drawn(stream, period)
+        return drawn.at(asked) if isinstance(drawn, Counted) else drawn[asked]
+
+    def _drawn(self, stream: Stream, period: int) -> Tensor | Counted:
         assert self.candidates is not None
+        had_too = self.had == "offered"
+        if self.draws == "counted" and not brings_candidates(stream.folder, period):
+            past = _past(stream, period, had_too=had_too)
+            rows = np.arange(len(stream.interactions(period)))
+            return Counted(past, self.seed, period, self.candidates, rows, torch.device("cpu"))
         drawn = stored_candidates(
             stream.folder,
             period,
             self.candidates,
             self.seed,
             lambda: _until(stream, period),
-            had_too=self.had == "offered",
+            had_too=had_too,
         )
         return torch.from_numpy(drawn)
 
@@ -282,6 +299,12 @@ def seen_before(user: Tensor, history: Interactions) -> Ragged:
     return Ragged(offsets, history.item[order[torch.repeat_interleave(first, length) + within]])
 
 
+def _had(stream: Stream, period: int, user: Tensor, history: Callable[[], Interactions]) -> Ragged:
+    """For each user, the items in earlier periods: by rows that are sorted by user, or of what `history` gives."""
+    by_user = rows_by_user(stream)
+    return seen_before(user, history()) if by_user is None else items_before(by_user, user, period)
+
+
 def rated_rows(stream: Stream, period: int, part: str | None) -> Interactions:
     """The rows of a part. Raises DataError where they have no ratings."""
     rows = stream.interactions(period, part)
@@ -295,6 +318,21 @@ def _by_repeat(again: Tensor | None) -> dict[str, Tensor]:
     return {} if again is None or not bool(again.any()) else {"again": again, "first_time": ~again}
 
 
+def _past(stream: Stream, period: int, *, had_too: bool) -> Past:
+    """What was before each row of a period: by the rows of its users alone, where the stream is plain."""
+    by_user, asked = rows_by_user(stream), stream.interactions(period)
+    if by_user is None or not _in_order(stream, period, asked.item):
+        return HistoryPast(_until(stream, period), had_too=had_too)
+    return PlainPast(by_user, asked, period, stream.items_before(period), had_too=had_too)
+
+
+def _in_order(stream: Stream, period: int, item: Tensor) -> bool:
+    """Whether ids are in the order in which items appeared: those before the period, then those of its rows."""
+    before = stream.items_before(period)
+    newest = torch.cat([torch.tensor([before - 1]), item]).cummax(0).values
+    return bool((stream.item_first[:before] < period).all()) and bool((newest.diff() <= 1).all())
+
+
 def _until(stream: Stream, period: int) -> History:
     """The rows of the period's space up to its end."""
     before, own = stream.before(period, stream.space(period), context=False), stream.interactions(period)
@@ -305,5 +343,8 @@ def _until(stream: Stream, period: int) -> History:
 
 def latest(history: Interactions, user: Tensor, longest: int) -> Tensor:
     """The last items of each user, the newest in the last column, PAD before the first.  # [Q, T] int32"""
-    before = seen_before(user, history)
+    return _last(seen_before(user, history), user, longest)
+
+
+def _last(before: Ragged, user: Tensor, longest: int) -> Tensor:
     return Prefixes(before.values, before.offsets[:-1], before.offsets[1:], user).histories(longest).to(torch.int32)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recretrain.data.by_user import items_before, rows_by_user
 from recretrain.data.interactions import Interactions, concatenate
 from recretrain.data.stream import PARTS, Stream
 from recretrain.once import made
@@ -35,11 +36,23 @@ def again(stream: Stream, period: int, part: str | None) -> Tensor | None:
     file = stream.folder / "again" / f"period_{period:03d}.npy"
 
     def find(out: BinaryIO) -> None:
-        found = _are_among(stream.interactions(period, part), had_before(stream, period, part), stream.n_items)
-        np.save(out, found.numpy())
+        np.save(out, _found(stream, period, part).numpy())
 
     with reading(made(file, find)):  # kept: it is asked for whenever a method looks at a period's questions
         return torch.from_numpy(np.load(file))
+
+
+def _found(stream: Stream, period: int, part: str | None) -> Tensor:
+    """Whether each row of a period is of a pair in the rows before it.  # [N] bool"""
+    asked = stream.interactions(period, part)
+    by_user = rows_by_user(stream)
+    if by_user is None:
+        return _are_among(asked, had_before(stream, period, part), stream.n_items)
+    had = items_before(by_user, asked.user, period)
+    row = had.row_of_value()
+    found = torch.zeros(len(asked), dtype=torch.bool)
+    found[row[had.values == asked.item[row]]] = True
+    return found
 
 
 def _are_among(rows: Interactions, earlier: Interactions, n_items: int) -> Tensor:

@@ -242,6 +242,11 @@ class Stream:
         with reading(self._file(period)) as file:
             return "part" in pq.read_schema(file).names
 
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether no period is parted and all items are of one space: then all rows before a period are its past."""
+        return len(self.spaces) == 1 and not any(map(self.has_parts, range(len(self))))
+
     def has_part(self, period: int, part: str) -> bool:
         """Whether `period` is parted and has rows of this part."""
         return self.has_parts(period) and bool((self.parts(period) == PARTS.index(part)).any())

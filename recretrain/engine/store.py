@@ -20,6 +20,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from recretrain import sealed
+from recretrain.engine.changes import LEAST, changes, whole
 from recretrain.errors import ConfigError
 from recretrain.records import COPY, ROWS, Costs, Loss, Row
 from recretrain.visible import first_line
@@ -70,14 +71,15 @@ class RunStore:
         aside = self.tasks / f".{index}"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
-        torch.save(dict(state), aside / "state.pt")
-        costs = replace(costs, state_bytes=(aside / "state.pt").stat().st_size)
+        before = self.tasks / str(index - 1) if index else None
+        base = self._write_state(aside, state, before)
+        costs = replace(costs, state_bytes=_size(aside, base))
         _write_csv(aside / ROWS, Row, rows)
         _write_csv(aside / "costs.csv", Costs, [costs])
         _write_csv(aside / "losses.csv", Loss, losses)
         np.savez_compressed(aside / "ranks.npz", **ranks)  # type: ignore[arg-type]
         (aside / COPY).write_bytes(gzip.compress((aside / ROWS).read_bytes(), mtime=0))
-        sealed.seal(aside, after=self.tasks / str(index - 1) if index else None)
+        sealed.seal(aside, after=before, base=base)
         _flush(aside)
         final = self.tasks / str(index)
         shutil.rmtree(final, ignore_errors=True)  # what is left of a task that is not whole
@@ -106,14 +108,46 @@ class RunStore:
 
     def state(self, index: int, device: torch.device) -> dict[str, Any]:
         """The state after task `index`, the newest one."""
-        path, again = self.tasks / str(index) / "state.pt", f"delete {self.folder} and run again"
+        task = self.tasks / str(index)
+        if (base := sealed.base_of(task)) in (task, None):
+            return self._loaded(task / sealed.STATE, device)
+        told = self._loaded(task / sealed.CHANGES, device)
+        return whole(told, self._loaded(base / sealed.STATE, device, mmap=True))
+
+    def _loaded(self, path: Path, device: torch.device, *, mmap: bool = False) -> dict[str, Any]:
+        """The content of a file of tensors; `mmap`: of which some will be looked at."""
+        again = f"delete {self.folder} and run again"
         if not path.exists():
             raise ConfigError(f"{path} is gone, so the run cannot go on; {again}")
         try:
-            state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+            found: dict[str, Any] = torch.load(path, map_location=device, weights_only=True, mmap=mmap)
         except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
             raise ConfigError(f"{path} is damaged ({first_line(error)}); {again}") from error
-        return state
+        return found
+
+    def _write_state(self, aside: Path, state: Mapping[str, Any], before: Path | None) -> Path | None:
+        """Write what has changed since the newest whole state, or all of it; returns the task with the former, if so.
+
+        It is written whole once that costs less than the changes that were written since.
+        """
+        base = sealed.base_of(before) if before else None
+        if before and base and self._pays(base, before):
+            found = changes(state, self._loaded(base / sealed.STATE, torch.device("cpu"), mmap=True))
+            if found is not None:
+                torch.save(found, aside / sealed.CHANGES)
+                return base
+        torch.save(dict(state), aside / sealed.STATE)
+        return None
+
+    def _pays(self, base: Path, last: Path) -> bool:
+        """Whether the changes written since a whole state, up to task `last`, are fewer bytes than it has.
+
+        False for one that is small or gone.
+        """
+        later = (self.tasks / str(index) for index in range(int(base.name) + 1, int(last.name) + 1))
+        size = sealed.bytes_of(base, sealed.STATE)
+        written = sum(sealed.bytes_of(task, sealed.CHANGES) for task in later)
+        return (base / sealed.STATE).exists() and size >= LEAST and written < size
 
     def write_card(self, content: Mapping[str, Any]) -> None:
         """Write run.json, sealed."""
@@ -161,6 +195,12 @@ def _mend(task: Path) -> bool:
     os.replace(aside, task / ROWS)
     _flush(task)
     return True
+
+
+def _size(task: Path, base: Path | None) -> int:
+    """The bytes of the files that a task's state is in."""
+    own = task / (sealed.STATE if base is None else sealed.CHANGES)
+    return own.stat().st_size + (sealed.bytes_of(base, sealed.STATE) if base else 0)
 
 
 def _write_csv(path: Path, kind: type[Any], records: Iterable[Any]) -> None:

@@ -13,7 +13,7 @@ from recretrain.preparation.sources.base import Source
 from recretrain.preparation.sql import Connection
 
 PARTS = ("train", "valid", "test", "context")  # of a period; a period file holds the place in this list
-SPELLING = r"""regexp_replace(trim("{}"), '^(-?\d+)\.0+$', '\1')"""
+SPELLING = r"""regexp_replace(trim(key), '^(-?\d+)\.0+$', '\1')"""
 
 log = logging.getLogger(__name__)
 
@@ -86,15 +86,15 @@ def check_repeats(connection: Connection, source: Source, files: Sequence[Path])
 
 def warn_of_spellings(connection: Connection, source: Source) -> None:
     """Warn where one id seems to be written in two ways, as 7 and 7.0, or with blanks around it."""
-    table = connection.table("interactions")
-    texts = [c for c, kind in zip(table.columns, table.types, strict=True) if str(kind) == "VARCHAR"]
-    for column in (c for c in ("user", "item") if c in texts):
-        spelling = SPELLING.format(column)
+    for kind in ("user", "item"):
+        keys = connection.table(f"{kind}_keys")
+        if str(keys.types[keys.columns.index("key")]) != "VARCHAR":
+            continue
         query = f"""SELECT count(*) OVER (), first, last FROM (
-            SELECT min("{column}") AS first, max("{column}") AS last FROM interactions
-            GROUP BY {spelling} HAVING count(DISTINCT "{column}") > 1) ORDER BY first LIMIT 1"""
+            SELECT min(key) AS first, max(key) AS last FROM {kind}_keys
+            GROUP BY {SPELLING} HAVING count(*) > 1) ORDER BY first LIMIT 1"""
         for count, first, last in connection.sql(query).fetchall():
             log.warning(
                 "%s: %d %s ids are written in several ways, such as %r and %r, and count as different ones",
-                source.name, count, column, first, last,
+                source.name, count, kind, first, last,
             )  # fmt: skip

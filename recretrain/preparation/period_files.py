@@ -40,7 +40,7 @@ def build(source: Source, files: Sequence[Path], folder: Path, card: dict[str, A
         _load(connection, source, files)
         counts = _filter(connection, source, files)
         own = source.brings_periods(files)
-        _order(connection, own)
+        _order(connection, own, counts[-1])
         slices = _given(connection, source, files) if own else _cut(connection, source.needed_cut)
         if not own:
             _context_first(connection, slices)
@@ -60,7 +60,11 @@ def build(source: Source, files: Sequence[Path], folder: Path, card: dict[str, A
 def _load(connection: Connection, source: Source, files: Sequence[Path]) -> None:
     """Make `interactions`: the rows of the source, each with its number in the raw files."""
     try:
-        source.rows(connection, files).create("raw")
+        rows = source.rows(connection, files)
+        # ids of different spaces never meet: the key of an item is then (space, raw id), and NULL where the id is
+        key = "* REPLACE (CASE WHEN item IS NOT NULL THEN {'space': space, 'id': item} END AS item)"
+        columns = key if "space" in rows.columns else "*"
+        rows.project(f"row_number() OVER () - 1 AS row, {columns}").create("interactions")
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
@@ -68,17 +72,11 @@ def _load(connection: Connection, source: Source, files: Sequence[Path]) -> None
             raise
         raise DataError(source.explain(files, error)) from error
     source.check_read(connection, files)
-    # ids of different spaces never meet: the key of an item is then (space, raw id), and NULL where the id is
-    key = "* REPLACE (CASE WHEN item IS NOT NULL THEN {'space': space, 'id': item} END AS item)"
-    columns = key if "space" in connection.table("raw").columns else "*"
-    # numbers of the raw rows, which outlive the deletions to come
-    connection.execute(f"CREATE TABLE interactions AS SELECT rowid AS row, {columns} FROM raw ORDER BY rowid")
-    connection.execute("DROP TABLE raw")
 
 
 def _filter(connection: Connection, source: Source, files: Sequence[Path]) -> list[Count]:
     """Delete what the configuration asks for; a row that is then still unusable is an error."""
-    counts = [_count(connection, "read")]
+    counts = [_counted(connection, "read")]
     log.info("%s: read %d rows, %d users, %d items", source.name, *list(counts[0].values())[1:])
     if not counts[0]["rows"]:
         raise DataError(f"{', '.join(map(str, files[:3]))}: there are no rows in it; get the data again")
@@ -103,25 +101,40 @@ def _filter(connection: Connection, source: Source, files: Sequence[Path]) -> li
     return counts
 
 
-def _count(connection: Connection, step: str, table: str = "interactions") -> Count:
-    query = f'SELECT count(*), count(DISTINCT "user"), count(DISTINCT item) FROM {table}'
-    rows, users, items = connection.sql(query).fetchall()[0]
+def _counted(connection: Connection, step: str) -> Count:
+    """Count the rows of `interactions` and make `user_keys` and `item_keys` (code, key): their distinct ids."""
+    for kind in ("user", "item"):
+        connection.execute(_keys(kind))
+    rows, users, items = (
+        connection.table(table).count("*").fetchall()[0][0] for table in ("interactions", "user_keys", "item_keys")
+    )
     return {"step": step, "rows": rows, "users": users, "items": items}
 
 
+def _keys(kind: str) -> str:
+    """SQL for the distinct values of a column of `interactions`, numbered in no order."""
+    return f"""CREATE OR REPLACE TABLE {kind}_keys AS
+        SELECT row_number() OVER () - 1 AS code, key
+        FROM (SELECT DISTINCT "{kind}" AS key FROM interactions WHERE "{kind}" IS NOT NULL)"""
+
+
 def _delete(connection: Connection, source: Source, deletion: Deletion, before: Count) -> Count:
-    deleted = connection.execute(f"DELETE FROM interactions WHERE {deletion.rows}").fetchall()[0][0]
+    query = f"DELETE FROM interactions WHERE {deletion.rows}"
+    lost = deleted = connection.execute(query).fetchall()[0][0]
     while deletion.until_stable and deleted:
-        deleted = connection.execute(f"DELETE FROM interactions WHERE {deletion.rows}").fetchall()[0][0]
-    return _logged(source, _count(connection, deletion.step), before)
+        deleted = connection.execute(query).fetchall()[0][0]
+    count = _counted(connection, deletion.step) if lost else before | {"step": deletion.step}
+    return _logged(source, count, before)
 
 
 def _delete_later(connection: Connection, source: Source, slices: Sequence[Slice], before: Count) -> list[Count]:
     """Delete rows after the last slice before ids are assigned."""
     if slices[-1].stop == before["rows"]:
         return []
-    connection.execute("DELETE FROM stream WHERE position >= $1", [slices[-1].stop])
-    return [_logged(source, _count(connection, "data.cut", "stream"), before)]
+    connection.execute("DELETE FROM ordered WHERE position >= $1", [slices[-1].stop])
+    query = 'SELECT count(*), count(DISTINCT "user"), count(DISTINCT item) FROM ordered'
+    rows, users, items = connection.sql(query).fetchall()[0]
+    return [_logged(source, {"step": "data.cut", "rows": rows, "users": users, "items": items}, before)]
 
 
 def _logged(source: Source, count: Count, before: Count) -> Count:
@@ -130,18 +143,30 @@ def _logged(source: Source, count: Count, before: Count) -> Count:
     return count
 
 
-def _order(connection: Connection, by_period: bool) -> None:
-    """Make `stream`: rows by time (or by the source's own period), ties as in the raw files, numbered from 0.
+def _order(connection: Connection, by_period: bool, count: Count) -> None:
+    """Make `ordered`: rows by time (or by the source's own period), ties as in the raw files, numbered from 0.
 
-    What is given in a period comes before what is learned or asked.
+    What is given in a period comes before what is learned or asked. User, item and session stand there by their codes,
+    since short rows are sorted faster; `stream` shows the same rows with the ids that the codes stand for.
     """
-    given = "part <> 'context', " if "part" in connection.table("interactions").columns else ""
+    columns = connection.table("interactions").columns
+    kinds = [kind for kind in ("user", "item", "session") if kind in columns]
+    if "session" in kinds:
+        connection.execute(_keys("session"))
+    joins = " ".join(f'JOIN {kind}_keys ON {kind}_keys.key = rows."{kind}"' for kind in kinds)
+    codes = ", ".join(f'{kind}_keys.code AS "{kind}"' for kind in kinds)
+    given = "part <> 'context', " if "part" in columns else ""
     order = f"period, {given}row" if by_period else "time, row"
-    connection.execute(
-        f"""CREATE TABLE stream AS
-            SELECT *, row_number() OVER (ORDER BY {order}) - 1 AS position FROM interactions ORDER BY position"""
+    made = connection.execute(
+        f"""CREATE TABLE ordered AS SELECT *, row_number() OVER () - 1 AS position
+            FROM (SELECT rows.* REPLACE ({codes}) FROM interactions AS rows {joins} ORDER BY {order})"""
     )
+    if made.fetchall()[0][0] != count["rows"]:
+        raise ValueError("Source.after_filters left other rows or ids than it was given; see its contract")
     connection.execute("DROP TABLE interactions")
+    joins = " ".join(f'JOIN {kind}_keys ON {kind}_keys.code = rows."{kind}"' for kind in kinds)
+    keys = ", ".join(f'{kind}_keys.key AS "{kind}"' for kind in kinds)
+    connection.execute(f"CREATE VIEW stream AS SELECT rows.* REPLACE ({keys}) FROM ordered AS rows {joins}")
 
 
 @dataclass(frozen=True)
@@ -153,7 +178,7 @@ class _Timeline:
 
     @property
     def first_end(self) -> float:
-        query = 'SELECT min(ended) FROM (SELECT max(time) AS ended FROM stream GROUP BY "user")'
+        query = 'SELECT min(ended) FROM (SELECT max(time) AS ended FROM ordered GROUP BY "user")'
         return float(self.connection.sql(query).fetchall()[0][0])
 
     def rows_before(self, moment: float) -> int:
@@ -163,29 +188,29 @@ class _Timeline:
         return self._rows("time <= $1", moment)
 
     def _rows(self, condition: str, moment: float) -> int:
-        query = f"SELECT count(*) FROM stream WHERE {condition}"
+        query = f"SELECT count(*) FROM ordered WHERE {condition}"
         return int(self.connection.execute(query, [moment]).fetchall()[0][0])
 
 
 def _cut(connection: Connection, cut: Cut) -> list[Slice]:
-    rows, first, last = connection.sql("SELECT count(*), min(time), max(time) FROM stream").fetchall()[0]
+    rows, first, last = connection.sql("SELECT count(*), min(time), max(time) FROM ordered").fetchall()[0]
     return slices_of(cut, _Timeline(connection, rows, first, last))
 
 
 def _context_first(connection: Connection, slices: Sequence[Slice]) -> None:
     """Put what is given before what is learned or asked, in the slices of a cut too."""
-    if "part" not in connection.table("stream").columns:
+    if "part" not in connection.table("ordered").columns:
         return
     slice_ = " + ".join(f"(position >= {cut.stop})::INTEGER" for cut in slices)
     order = f"{slice_}, part <> 'context', position"
     connection.execute(
-        f"""CREATE OR REPLACE TABLE stream AS
-            SELECT * REPLACE (row_number() OVER (ORDER BY {order}) - 1 AS position) FROM stream ORDER BY position"""
+        f"""CREATE OR REPLACE TABLE ordered AS SELECT * REPLACE (row_number() OVER () - 1 AS position)
+            FROM (SELECT * FROM ordered ORDER BY {order})"""
     )
 
 
 def _given(connection: Connection, source: Source, files: Sequence[Path]) -> list[Slice]:
-    query = "SELECT period, min(position), max(position) + 1 FROM stream GROUP BY period ORDER BY period"
+    query = "SELECT period, min(position), max(position) + 1 FROM ordered GROUP BY period ORDER BY period"
     given = connection.sql(query).fetchall()
     for index, (period, _, _) in enumerate(given):
         if period != index:
@@ -198,9 +223,9 @@ def _given(connection: Connection, source: Source, files: Sequence[Path]) -> lis
 def _number(
     connection: Connection, source: Source, files: Sequence[Path], slices: Sequence[Slice]
 ) -> dict[str, list[str]]:
-    """Make `users` and `items` (id, key, first_period), then `coded`, the stream in ids; returns the spaces, if any.
+    """Make `users` and `items` (id, code, key, first_period), then `coded`, the rows in ids; return the spaces, if any.
 
-    With spaces, `items` and `coded` have them as indices, and `items` keeps the pair that is an item's full key.
+    With spaces, `items` and `coded` have them as indices.
     """
     connection.execute("CREATE TABLE slices (index INTEGER, start BIGINT)")
     with_rows = [[i, s.start] for i, s in enumerate(slices) if s.start < s.stop]  # no two begin at one row
@@ -208,7 +233,7 @@ def _number(
     sizes = source.vocabulary(files)
     for kind, size in zip(("user", "item"), sizes or (None, None), strict=True):
         connection.execute(_own_ids(kind, size, len(slices)) if size is not None else _ids_by_appearance(kind))
-    present = connection.table("stream").columns
+    present = connection.table("ordered").columns
     spaces = _number_spaces(connection, source.spaces) if "space" in present else []
     if "session" in present:
         connection.execute(_ids_by_appearance("session"))
@@ -223,9 +248,8 @@ def _number(
         f"""CREATE TABLE coded AS
             SELECT users.id::BIGINT AS "user", items.id::BIGINT AS item,
                    {"".join(f"{casts[column]}, " for column in present if column in casts)} position
-            FROM stream JOIN users ON users.key = stream."user"
-            JOIN items ON items.{"pair" if spaces else "key"} = stream.item
-            {"JOIN sessions ON sessions.key = stream.session" if "session" in present else ""}
+            FROM ordered JOIN users ON users.code = ordered."user" JOIN items ON items.code = ordered.item
+            {"JOIN sessions ON sessions.code = ordered.session" if "session" in present else ""}
             ORDER BY position"""
     )
     return {"spaces": spaces} if spaces else {}
@@ -233,18 +257,20 @@ def _number(
 
 def _ids_by_appearance(kind: str) -> str:
     return f"""CREATE TABLE {kind}s AS
-        SELECT row_number() OVER (ORDER BY first) - 1 AS id, key, index AS first_period
-        FROM (SELECT "{kind}" AS key, min(position) AS first FROM stream GROUP BY "{kind}")
-        ASOF JOIN slices ON first >= slices.start ORDER BY id"""
+        SELECT row_number() OVER (ORDER BY first) - 1 AS id, code, key, index AS first_period
+        FROM (SELECT "{kind}" AS code, min(position) AS first FROM ordered GROUP BY "{kind}")
+        JOIN {kind}_keys USING (code) ASOF JOIN slices ON first >= slices.start ORDER BY id"""
 
 
 def _own_ids(kind: str, size: int, periods: int) -> str:
     """SQL for ids that are the source's own; those that never appear get the period after the last."""
     return f"""CREATE TABLE {kind}s AS
-        SELECT range AS id, range AS key, coalesce(first_period, {periods})::INTEGER AS first_period
-        FROM range({size}) LEFT JOIN
-            (SELECT "{kind}" AS own, min(period) AS first_period FROM stream GROUP BY "{kind}") ON own = range
-        ORDER BY id"""
+        SELECT range AS id, code, range AS key, coalesce(first_period, {periods})::INTEGER AS first_period
+        FROM range({size}) LEFT JOIN (
+            SELECT code, key AS own, first_period
+            FROM (SELECT "{kind}" AS code, min(period) AS first_period FROM ordered GROUP BY "{kind}")
+            JOIN {kind}_keys USING (code)
+        ) ON own = range ORDER BY id"""
 
 
 def _number_spaces(connection: Connection, first: Sequence[str]) -> list[str]:
@@ -256,7 +282,7 @@ def _number_spaces(connection: Connection, first: Sequence[str]) -> list[str]:
     )
     connection.execute(
         """CREATE OR REPLACE TABLE items AS
-           SELECT id, key.id AS key, key AS pair, first_period, spaces.index::SMALLINT AS space
+           SELECT id, code, key.id AS key, first_period, spaces.index::SMALLINT AS space
            FROM items JOIN spaces ON spaces.name = items.key.space ORDER BY id"""
     )
     return [str(name) for (name,) in connection.sql("SELECT name FROM spaces ORDER BY index").fetchall()]
@@ -347,9 +373,12 @@ def _write_vocabulary(connection: Connection, kind: str, folder: Path) -> int:
 
 @contextmanager
 def _database(source: Source, folder: Path, memory: str) -> Iterator[Connection]:
-    """Open DuckDB on disk next to `folder`, so that `memory` is enough; its files are deleted afterwards."""
+    """Open DuckDB in memory; what is more than `memory` goes to files next to `folder` that are deleted afterwards.
+
+    A database on disk would pack each table that is made, which takes longer than to make it.
+    """
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as work:
-        connection = duckdb.connect(f"{work}/rows.duckdb")
+        connection = duckdb.connect()
         try:
             _limit_memory(connection, memory)
             connection.execute(f"SET temp_directory = {quoted(work + '/spill')}")

@@ -222,7 +222,7 @@ def turned(test: TestSet) -> TestSet:
     if isinstance(test, Ratings):
         return replace(test, items=test.items.flip(1), labels=test.labels.flip(1))
     if isinstance(test, Rankings) and test.candidates is not None:
-        return replace(test, candidates=test.candidates.flip(1))
+        return replace(test, candidates=test.candidates[:].flip(1))
     return test
 
 

@@ -118,6 +118,7 @@ def open_stream(
         history_space=None,
         had="left_out",
         seed=0,
+        draws="stored",
     )
     return Stream(folder, asks or asked)
 

@@ -101,6 +101,7 @@ LATER_VALUES = {
     "method.learner.optimizer": "method.learner.optimizer=rows",
     "method.pretraining.loss": "method.pretraining.loss=bpr",
     "method.pretraining.optimizer": "method.pretraining.optimizer=sgd",
+    "eval.questions.draws": "eval.questions.draws=counted",
 }
 
 

@@ -39,7 +39,9 @@ ROWS = [
     ([*range(USERS), 0, 1], [15] * USERS + [14, 16]),
 ]
 PARTS = [[0] * 2 * USERS, [0] * 6 + [1] * 2 + [2] * 4 + [0, 0], [0] * 6 + [1] * 2 + [2] * 4 + [0, 0]]
-ASKS = Arrivals(candidates=None, catalogue="full", history=3, history_space="films", had="left_out", seed=0)
+ASKS = Arrivals(
+    candidates=None, catalogue="full", history=3, history_space="films", had="left_out", seed=0, draws="stored"
+)
 
 
 @pytest.fixture

@@ -34,7 +34,10 @@ def stream(tmp_path: Path) -> Stream:
         period["name"] = name
     (folder / "stream.json").write_text(json.dumps(card))
     return Stream(
-        folder, Arrivals(candidates=None, catalogue="full", history=None, history_space=None, had="left_out", seed=0)
+        folder,
+        Arrivals(
+            candidates=None, catalogue="full", history=None, history_space=None, had="left_out", seed=0, draws="stored"
+        ),
     )
 
 

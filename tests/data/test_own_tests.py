@@ -24,7 +24,9 @@ def opened(folder: Path, asks=None, rows=ROWS) -> Stream:
     slices = [([user for user, _, _ in period], [item for _, item, _ in period]) for period in rows]
     parts = [[PARTS.index(part) for _, _, part in period] for period in rows]
     write_stream(folder, slices, n_users=3, n_items=4, parts=parts)
-    asked = Arrivals(candidates=None, catalogue="full", history=None, history_space=None, had="left_out", seed=0)
+    asked = Arrivals(
+        candidates=None, catalogue="full", history=None, history_space=None, had="left_out", seed=0, draws="stored"
+    )
     return Stream(folder, asks or asked)
 
 

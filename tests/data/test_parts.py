@@ -46,6 +46,7 @@ def arrivals(**changes) -> Arrivals:
         "history_space": None,
         "had": "left_out",
         "seed": 0,
+        "draws": "stored",
     }
     return Arrivals(**{**options, **changes})
 

@@ -45,7 +45,7 @@ def slices() -> list[tuple[list[int], list[int]]]:
 
 def asks(**changes) -> Arrivals:
     given = {"candidates": 10, "catalogue": "sampled", "history": None, "history_space": None, "had": "left_out"}
-    return Arrivals(**{**given, "seed": 0, **changes})
+    return Arrivals(**{**given, "seed": 0, "draws": "stored", **changes})
 
 
 def stream(folder: Path, **changes) -> Stream:

@@ -46,7 +46,9 @@ def questions(labels, n: int, candidates=None, groups=None) -> Histories:
 
 
 def evaluator(**changes) -> DownstreamEvaluator:
-    asked = Arrivals(candidates=3, catalogue="full", history=None, history_space=None, had="left_out", seed=0)
+    asked = Arrivals(
+        candidates=3, catalogue="full", history=None, history_space=None, had="left_out", seed=0, draws="stored"
+    )
     return DownstreamEvaluator(**{"questions": asked, "ks": [5], "classes": 8, **changes})
 
 

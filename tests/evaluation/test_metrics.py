@@ -39,6 +39,7 @@ def arrivals(**changes) -> Arrivals:
         "history_space": None,
         "had": "left_out",
         "seed": 0,
+        "draws": "stored",
     }
     return Arrivals(**{**options, **changes})
 

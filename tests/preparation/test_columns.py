@@ -17,7 +17,7 @@ from recretrain.data.vocabulary import Vocabulary
 from recretrain.errors import DataError
 from recretrain.preparation.cut import ByCount
 from recretrain.preparation.prepare import describe, prepare
-from recretrain.preparation.sources.base import About
+from recretrain.preparation.sources.base import About, Deletion
 from recretrain.preparation.sources.events import EventSource, Filters
 from recretrain.preparation.sources.facts import keys_of, numbered, write_facts
 from recretrain.preparation.sql import Connection, Relation
@@ -265,6 +265,31 @@ def test_a_source_may_number_the_words_of_the_rows_that_are_left(tmp_path: Path)
     )
 
     assert [tokens(folder, 0), tokens(folder, 1)] == [[[2, 1]], [[0, 2, 3]]]
+
+
+class Named(Toy):
+    """A row's words are its ids."""
+
+    def tokens(self, connection: Connection) -> Relation:
+        return connection.sql('SELECT position, ["user", item] AS tokens FROM stream')
+
+
+def test_a_source_that_makes_words_is_shown_the_raw_ids(tmp_path: Path):
+    folder = made(tmp_path, Named, user=[7, 3, 7], item=[40, 50, 60])
+
+    assert [tokens(folder, 0), tokens(folder, 1)] == [[[7, 40]], [[3, 50], [7, 60]]]
+
+
+class Renaming(Toy):
+    def after_filters(self, connection: Connection) -> list[Deletion]:
+        columns = '* REPLACE ("user" + 1 AS "user")'
+        connection.execute(f"CREATE OR REPLACE TABLE interactions AS SELECT {columns} FROM interactions")
+        return []
+
+
+def test_ids_that_change_after_the_filters_are_a_bug(tmp_path: Path):
+    with pytest.raises(ValueError, match="after_filters left other rows or ids"):
+        made(tmp_path, Renaming, user=[1, 2], item=[3, 4])
 
 
 class Forgetful(Toy):

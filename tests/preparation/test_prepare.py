@@ -164,6 +164,20 @@ def test_rare_users_go_first_then_rare_items(tmp_path: Path):
     assert period(folder, 0) + period(folder, 1) == [("ann", "x"), ("bob", "x"), ("ann", "x")]
 
 
+def test_each_step_counts_what_it_left_also_one_that_removes_nothing(tmp_path: Path):
+    folder = prepared(tmp_path, ROWS, filters={"min_user_interactions": 2, "min_item_interactions": 1})
+
+    left = [tuple(count.values()) for count in json.loads((folder / "stream.json").read_text())["counts"]]
+    assert left == [("read", 6, 3, 3), ("min_user_interactions=2", 5, 2, 3), ("min_item_interactions=1", 5, 2, 3)]
+
+
+def test_ids_are_held_against_each_other_once_rows_were_dropped(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.WARNING):
+        prepared(tmp_path, [("3.0", "x", 1), ("3", None, 2), ("4", "x", 3)], filters={"nulls": "drop"})
+
+    assert caplog.messages == []
+
+
 def test_the_core_is_what_is_left_when_nothing_more_goes(tmp_path: Path):
     # cat and z go, then bob and y (one row each), then only ann's two rows of x are left
     folder = prepared(tmp_path, ROWS, filters={"k_core": 2})

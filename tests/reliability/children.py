@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 ALTERS = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.chmod", "shutil.rmtree")
 HEAVY = ["recretrain.commands.cli", "recretrain.commands.run", "recretrain.engine.runner", "recretrain.report", "hydra"]
 
+Command = Sequence[str] | Callable[[Path], int]  # words of the command line, or a function of the place
+
 _context: ForkServerContext | None = None
 
 
-def start(
-    place: Path, command: Sequence[str], *, until: int | None = None, in_a_fit: int | None = None
-) -> ForkServerProcess:
+def start(place: Path, command: Command, *, until: int | None = None, in_a_fit: int | None = None) -> ForkServerProcess:
     """Begin a command; its output goes to `<place>.log`.
 
     It is killed before its `until`th alteration of a file, or gets the signal `in_a_fit` with its third batch.
@@ -30,7 +30,7 @@ def start(
     if _context is None:
         _context = multiprocessing.get_context("forkserver")
         _context.set_forkserver_preload(HEAVY)
-    child = _context.Process(target=_work, args=(str(place), list(command), until, in_a_fit))
+    child = _context.Process(target=_work, args=(str(place), command, until, in_a_fit))
     child.start()
     return child
 
@@ -42,11 +42,11 @@ def end(child: ForkServerProcess) -> int:
     return child.exitcode
 
 
-def do(place: Path, command: Sequence[str], *, until: int | None = None, in_a_fit: int | None = None) -> int:
+def do(place: Path, command: Command, *, until: int | None = None, in_a_fit: int | None = None) -> int:
     return end(start(place, command, until=until, in_a_fit=in_a_fit))
 
 
-def killed_after(place: Path, command: Sequence[str], seconds: float) -> int:
+def killed_after(place: Path, command: Command, seconds: float) -> int:
     child = start(place, command)
     child.join(seconds)
     if child.exitcode is None:
@@ -63,7 +63,7 @@ def said(place: Path) -> str:
     return Path(f"{place}.log").read_text()
 
 
-def _work(place: str, command: list[str], until: int | None, in_a_fit: int | None) -> None:
+def _work(place: str, command: Command, until: int | None, in_a_fit: int | None) -> None:
     log = os.open(f"{place}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -74,7 +74,7 @@ def _work(place: str, command: list[str], until: int | None, in_a_fit: int | Non
     if in_a_fit is not None:
         _signal_in_a_fit(in_a_fit)
     counted = _counting(place, until) if until is not None else None
-    code = main(command)
+    code = command(Path(place)) if callable(command) else main(command)
     if counted is not None:
         Path(f"{place}.count").write_text(str(counted[0]))
     sys.stdout.flush()

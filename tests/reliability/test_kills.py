@@ -13,7 +13,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from recretrain.engine import changes, store
+from recretrain.records import Costs
 from tests.reliability import children, runs
 
 pytestmark = pytest.mark.slow
@@ -45,17 +48,46 @@ def clear(place: Path) -> None:
 def test_killed_at_any_alteration_of_a_file(family: str, tmp_path: Path) -> None:
     place = tmp_path / "place"
     wanted, alterations, _ = unbroken(family, place)
-    assert alterations > 50
 
+    killed_at_each(place, command(family, place), wanted, alterations)
+
+
+def few_rows(place: Path) -> int:
+    """Five tasks that each alter an eighth of the rows of a table, as if it were large."""
+    changes.LEAST = store.LEAST = 1000  # type: ignore[misc]
+    run = store.RunStore(place / "run")
+    with run.locked():
+        run.tidy()
+        run.check()
+        for index in range(run.done(), 5):
+            table = run.state(index - 1, torch.device("cpu"))["table"] if index else torch.zeros(2000, 4)
+            table[250 * index : 250 * index + 250] = index
+            run.commit(Costs(index, 1.0, 0.5, 100.0, 30, 10, 0), [], {}, {"table": table})
+    return 0
+
+
+def test_killed_at_any_alteration_of_a_state_that_is_changes(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    clear(place)
+    assert children.do(place, few_rows, until=0) == 0, children.said(place)
+    wanted = runs.kept(place)
+    assert [name for name in wanted if name.endswith(".pt")] == ["run/tasks/3/state.pt", "run/tasks/4/changes.pt"]
+
+    killed_at_each(place, few_rows, wanted, children.alterations(place))
+
+
+def killed_at_each(place: Path, work: children.Command, wanted: dict[str, object], alterations: int) -> None:
+    """Kill the work before each of its alterations of a file; then it goes on, and leaves what is wanted."""
+    assert alterations > 50
     wrong, killed = {}, 0
     for number in range(1, alterations + 1):
         clear(place)
-        killed += children.do(place, command(family, place), until=number) == -signal.SIGKILL
-        code = children.do(place, command(family, place))
+        killed += children.do(place, work, until=number) == -signal.SIGKILL
+        code = children.do(place, work)
         if found := runs.differences(runs.kept(place), wanted) if code == 0 else [children.said(place)]:
             wrong[number] = found
 
-    print(f"{family}: {killed} kills, {len(wrong)} differ")
+    print(f"{killed} kills, {len(wrong)} differ")
     assert wrong == {}
     assert killed > 0.9 * alterations  # a lock that is asked for again is one more
 

@@ -324,7 +324,7 @@ def _chunks(rows: Labelled) -> Sequence[Tensor]:
 
 
 def _labelled(asked: Histories, device: torch.device) -> Labelled:
-    others = asked.labels.new_empty(len(asked), 0) if asked.candidates is None else asked.candidates
+    others = asked.labels.new_empty(len(asked), 0) if asked.candidates is None else asked.candidates[:]
     columns = (asked.history, asked.user, asked.labels, others)
     return Labelled(*(column.to(device) for column in columns))
 
@@ -348,7 +348,7 @@ def _pool(asked: Histories, held_out: TestSet | None) -> Tensor:
     """The labels to choose from: all that are known, or those that the questions name.  # [I] ids, ascending"""
     if asked.catalogue is not None:
         return asked.catalogue
-    named = [asked.labels, *([] if asked.candidates is None else [asked.candidates.flatten().long()])]
+    named = [asked.labels, *([] if asked.candidates is None else [asked.candidates[:].flatten().long()])]
     named += [] if held_out is None else [held_out.labels]
     labels: Tensor = torch.unique(torch.cat(named))
     return labels

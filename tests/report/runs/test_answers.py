@@ -77,7 +77,9 @@ def test_values_of_downstream_tasks_are_those_of_the_evaluator() -> None:
         def score(self, questions):
             return self.table[questions.user]
 
-    asks = Arrivals(candidates=9, catalogue="full", history=None, history_space=None, had="left_out", seed=0)
+    asks = Arrivals(
+        candidates=9, catalogue="full", history=None, history_space=None, had="left_out", seed=0, draws="stored"
+    )
     evaluator = DownstreamEvaluator(questions=asks, ks=[5], classes=4)
     for items, columns in ((4, ["accuracy", "nll"]), (30, ["hit@5", "mrr@5", "hit_all@5", "mrr_all@5"])):
         random = torch.Generator().manual_seed(1)
