@@ -75,6 +75,7 @@ LATER_VALUES = {
     "data.cut.empty": "data.cut.empty=merge",
     "data.cut.open": "data.cut.open=drop",
     "eval.questions.had": "eval.questions.had=offered",
+    "trainer.devices": "trainer.devices=2",
 }
 
 

@@ -86,6 +86,8 @@ class LogLossLearner(Learner[MF]):
 class LogLoss(Objective[Triples]):
     """L0 of MF scores, plus reg x summed squares of the batch's rows (sml.md, e, g)."""
 
+    divides = True
+
     def __init__(self, backbone: MF, optimizer: Optimizer | None, *, reg: float) -> None:
         super().__init__(optimizer)
         self.backbone = backbone
@@ -96,7 +98,7 @@ class LogLoss(Objective[Triples]):
         u = take(self.backbone.user, user)
         i, j = take(self.backbone.item, positive), take(self.backbone.item, negative)
         loss = log_loss(dot(u, i), dot(u, j))
-        return loss + self._reg * summed_squares(u, i, j) if self._reg else loss
+        return loss + self._reg / self.share * summed_squares(u, i, j) if self._reg else loss
 
 
 def log_loss(positive: Tensor, negative: Tensor) -> Tensor:
