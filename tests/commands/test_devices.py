@@ -116,7 +116,7 @@ POPULARITY = [
     [
         (
             lambda place: [*POPULARITY, f"paths.outputs={place / 'out'}"],
-            "Popularity has no weights that processes could",
+            "Popularity has no weights that processes",
         ),
         (lambda place: runs.words("catn", place), "a batch of FlowLoss cannot be divided among processes; set trainer"),
     ],
