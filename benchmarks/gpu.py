@@ -22,7 +22,7 @@ from benchmarks import peterrec, sessions
 from benchmarks.measure import repeated
 from recretrain.backbones import softmax
 from recretrain.backbones.mf import MF
-from recretrain.backbones.tables import DenseAdam, TensorFlowAdam
+from recretrain.backbones.optimizers import DenseAdam, TensorFlowAdam
 from recretrain.data.batches import Batches
 from recretrain.data.interactions import Interactions
 from recretrain.data.kinds import Histories, Rankings
@@ -110,12 +110,12 @@ class Bench:
         candidates = torch.randint(items, (asked, 999), dtype=torch.int32)
         test = Rankings(period=0, user=user, labels=label, candidates=candidates)
         every = Rankings(period=0, user=user, labels=label, catalogue=torch.arange(items))
-        for chunk in (rankings.chunk_of(test), 2048, 16384):
+        for chunk in (256, rankings.chunk_of(test, self.device), 16384):
             yield (
                 f"{asked} questions of 1 + 999, {chunk} at once",
                 self.timed(partial(half_ranks, model, test, self.device, chunk), 3),
             )
-        for chunk in (rankings.chunk_of(every), 2048, 8192):
+        for chunk in (150, rankings.chunk_of(every, self.device), 8192):
             yield (
                 f"{asked} questions of {items}, {chunk} at once",
                 self.timed(partial(half_ranks, model, every, self.device, chunk), 3),
@@ -124,11 +124,11 @@ class Bench:
     def ader(self) -> Iterator[tuple[str, float | str]]:
         given = sessions.sessions().to(self.device)
         steps = 3 if self.scale < 1 else 20
-        before = softmax._CHUNK
+        before = softmax._CHUNK, softmax._GPU_CHUNK
         for precision in ("highest", "high"):
             torch.set_float32_matmul_precision(precision)
-            for chunk in (before, 65_536):
-                softmax._CHUNK = chunk
+            for chunk in before:
+                softmax._CHUNK = softmax._GPU_CHUNK = chunk
                 model = sessions.backbone().to(self.device).train()
                 adam = TensorFlowAdam(list(model.parameters()), learning_rate=5e-4)
                 batches = itertools.cycle(PrefixBatches(given, 256, sessions.LONGEST, self.generator(), None))
@@ -142,7 +142,7 @@ class Bench:
                 yield name, self.timed(partial(repeated, step, steps), 3, steps)
                 if self.device.type == "cuda" and precision == "highest":
                     yield f"{name}: calls", self.calls(step)
-        softmax._CHUNK = before
+        softmax._CHUNK, softmax._GPU_CHUNK = before
         torch.set_float32_matmul_precision("highest")
 
     def calls(self, step: Work) -> str:
@@ -166,7 +166,7 @@ class Bench:
             catalogue=torch.arange(sessions.ITEMS),
             history=some.histories(sessions.LONGEST).to("cpu", torch.int32),
         )
-        for chunk in (rankings.chunk_of(test), 4096):
+        for chunk in (173, rankings.chunk_of(test, self.device)):
             yield (
                 f"ADER, {len(some)} prefixes ranked in {sessions.ITEMS}, {chunk} at once",
                 self.timed(partial(half_ranks, model, test, self.device, chunk), 3),

@@ -56,7 +56,7 @@ def recretrain(data: Data) -> Measured:
     torch: Any = import_module("torch")
     from benchmarks.speed import CPU, figures
     from recretrain.backbones.mf import MF
-    from recretrain.backbones.tables import DenseAdam
+    from recretrain.backbones.optimizers import DenseAdam
     from recretrain.data.batches import Batches
     from recretrain.data.interactions import Interactions
     from recretrain.data.kinds import Rankings

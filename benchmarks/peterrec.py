@@ -15,8 +15,8 @@ from torch import Tensor
 from benchmarks import plain
 from benchmarks.measure import Line, faster, interleaved
 from recretrain.backbones.nextitnet import NextItNet
+from recretrain.backbones.optimizers import DenseAdam, TensorFlowAdam
 from recretrain.backbones.patches import PatchStyle
-from recretrain.backbones.tables import DenseAdam, TensorFlowAdam
 from recretrain.data.interactions import Interactions
 from recretrain.data.kinds import Histories, Questions
 from recretrain.data.stream import Period, Rows
@@ -227,7 +227,9 @@ class Source(Rows):
 
 def learner(softmax: Softmax) -> SourceLearner:
     cloze = Cloze(share=0.3, most=30, masked=0.8, random=0.1)
-    return SourceLearner(softmax=softmax, cloze=cloze, learning_rate=1e-3, batch_size=64, epochs=1, min_count=1)
+    return SourceLearner(
+        softmax=softmax, cloze=cloze, learning_rate=1e-3, batch_size=64, epochs=1, min_count=1, optimizer="dense"
+    )
 
 
 def trunk(dilations: tuple[int, ...], longest: int, vocabulary: Vocabulary | None = None) -> NextItNet:

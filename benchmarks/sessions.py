@@ -15,7 +15,7 @@ from torch import nn
 from benchmarks import plain
 from benchmarks.measure import Line, cpu_seconds, faster, repeated
 from recretrain.backbones.ader_sasrec import AderSASRec
-from recretrain.backbones.tables import TensorFlowAdam
+from recretrain.backbones.optimizers import TensorFlowAdam
 from recretrain.data.interactions import Interactions
 from recretrain.data.kinds import Histories, TestSet
 from recretrain.data.prefixes import Prefixes, prefixes_of

@@ -11,7 +11,7 @@ import torch
 from benchmarks import plain
 from benchmarks.measure import Line, faster
 from recretrain.backbones.mf import MF
-from recretrain.backbones.tables import DenseAdam
+from recretrain.backbones.optimizers import DenseAdam
 from recretrain.data.batches import Batches
 from recretrain.data.interactions import Interactions
 from recretrain.data.kinds import Rankings

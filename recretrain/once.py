@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from recretrain import sealed
 
@@ -19,13 +19,25 @@ from recretrain import sealed
 def only_one(place: Path) -> Iterator[None]:
     """Let one process at a time work on a file or folder; others wait. The lock's file goes with the lock."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    file = place.parent / f".{place.name}.lock"
+    file = _lock_of(place)
     with FileLock(file):
         try:
             yield
         finally:
             with suppress(OSError):  # while it is held: who waits for it looks whether it is still there
                 file.unlink()
+
+
+def forget_lock(place: Path) -> None:
+    """Remove the lock's file that a process left which was killed when `place` was whole; not one that is held."""
+    file = _lock_of(place)
+    if file.exists():
+        with suppress(OSError, Timeout), FileLock(file, timeout=0):
+            file.unlink()
+
+
+def _lock_of(place: Path) -> Path:
+    return place.parent / f".{place.name}.lock"
 
 
 @contextmanager
@@ -64,6 +76,7 @@ def made(file: Path, make: Callable[[BinaryIO], None]) -> Path:
                     make(out)
                 sealed.add(file, aside)
                 os.replace(aside, file)
+    forget_lock(file.parent)
     return file
 
 

@@ -28,7 +28,9 @@ _TOLD = {os.strerror(number): number for number in _CURES if number not in (errn
 _ASIDE = re.compile(
     r"/\.([^/]+)\.(?:\d+|[a-z0-9_]{8})(?=/|$)"
 )  # where a file or folder is written before it gets its name
-_TORN = re.compile(r"inline_container.*unexpected pos|PytorchStreamWriter failed")  # torch, on a full disk
+_TORN = re.compile(  # torch, on a full disk
+    r"inline_container.*unexpected pos|PytorchStreamWriter failed|basic_ios::clear: iostream error"
+)
 _MEMORY = re.compile(r"can't allocate memory|out of memory|DefaultCPUAllocator|bad_alloc", re.IGNORECASE)
 
 

@@ -33,6 +33,10 @@ LATER: Mapping[str, Any] = {  # keys that came later, and the value of each unde
     "data.cut.open": "keep",
     "eval.questions.had": "left_out",
     "trainer.devices": 1,
+    "method.learner.loss": "log",
+    "method.learner.optimizer": "dense",
+    "method.pretraining.loss": "log",
+    "method.pretraining.optimizer": "dense",
 }
 
 

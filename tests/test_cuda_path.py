@@ -12,21 +12,23 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
+from recretrain.backbones import softmax
 from recretrain.backbones.ader_sasrec import AderSASRec
 from recretrain.backbones.caser import Caser
 from recretrain.backbones.factorisation import DeepFM, NeuFM
 from recretrain.backbones.gru4rec import GRU4Rec
 from recretrain.backbones.mf import MF
+from recretrain.backbones.optimizers import DenseAdam
 from recretrain.backbones.sasrec import SASRec
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy, distillation
-from recretrain.backbones.tables import DenseAdam
-from recretrain.data.kinds import Questions
+from recretrain.data.kinds import Questions, Rankings
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.engine.fitter import Fitter
 from recretrain.engine.machine import device_named
+from recretrain.evaluation.rankings import chunk_of
 from recretrain.methods.learners.log_loss import LogLoss
-from recretrain.methods.parts.transfer import Convolutions
+from recretrain.methods.parts.transfer import Convolutions, DimensionGate
 from recretrain.methods.sml import FreshObjective, TransferObjective, copy_tables
 from recretrain.testing.contract import CPU
 
@@ -134,6 +136,32 @@ def test_the_losses_of_a_sequence_backbone_step_on_the_device(name, elsewhere):
 
     assert loss.device == OTHER
     assert {parameter.grad.device for parameter in model.parameters()} == {OTHER}
+
+
+def test_elsewhere_than_on_a_cpu_more_is_done_at_once(elsewhere, monkeypatch):
+    """Steps of a GPU are bound by launches: one product for a soft-max, one pass for a table."""
+    products, passes = [], []
+    monkeypatch.setattr(softmax, "times", lambda left, right: products.append(1) or left @ right.T)
+    table = torch.nn.Parameter(torch.zeros(50_000, 8))
+    cross_entropy(torch.zeros(5, 8), table, torch.zeros(5, dtype=torch.long), 50_000)
+    rows = torch.zeros(50_000, 8)
+    gate = DimensionGate(embedding_size=8)
+    gate.register_forward_hook(lambda *_: passes.append(1))
+    gate.blend_into(rows, rows, rows)
+
+    assert (len(products), len(passes)) == (1, 1)
+
+
+def test_more_questions_are_asked_at_once_the_fewer_items_there_are():
+    user = torch.zeros(9, dtype=torch.long)
+
+    def among(items: int) -> Rankings:
+        return Rankings(period=0, user=user, labels=user, catalogue=torch.arange(items))
+
+    sampled = Rankings(period=0, user=user, labels=user, candidates=user.unsqueeze(1))
+    assert (chunk_of(sampled, CPU), chunk_of(sampled, OTHER)) == (256, 2048)
+    assert [chunk_of(among(items), CPU) for items in (100, 50_000)] == [512, 150]
+    assert [chunk_of(among(items), OTHER) for items in (100, 50_000)] == [8192, 2000]
 
 
 @sequences

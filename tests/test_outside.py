@@ -42,11 +42,15 @@ def test_real_refusals_of_paths(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_by_python_and_by_libraries() -> None:
     full = raised(lambda: Path("/dev/full").write_text("x"))
     of_duckdb = duckdb.IOException('IO Error: Could not write file "/there/rows.duckdb": No space left on device')
-    of_torch = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 7040 vs 6928")
+    of_torch = [
+        *(raised(lambda n=n: torch.save(torch.zeros(n), "/dev/full")) for n in (1, 10**6)),
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 7040 vs 6928"),
+        RuntimeError("basic_ios::clear: iostream error"),
+    ]
 
     assert refused(full) == "there is no space left on the disk; free some, and repeat the command"
     assert refused(of_duckdb) == f"/there/rows.duckdb: {refused(full)}"
-    assert refused(of_torch) == refused(full)
+    assert [refused(error) for error in of_torch] == [refused(full)] * 4
 
 
 def test_memory_is_told_with_the_amount() -> None:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from recretrain.backbones.products import times
 from recretrain.backbones.tables import gradient_of, neighbours
 
-_CHUNK = 2048  # items scored together: scores of some hundred rows stay in the cache
+_CHUNK = 2048  # items scored together: scores of some hundred rows stay in the cache of a CPU
+_GPU_CHUNK = 65_536  # a GPU waits for launches, not for memory
 
 Rows = slice | Tensor  # of a table: neighbours, or ids
 
@@ -43,7 +44,7 @@ def distillation(features: Tensor, table: nn.Parameter, taught: Tensor, teacher:
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, table: nn.Parameter, label: Tensor, known: int | Tensor) -> Tensor:
-        shares, chunks = _ChunkedSoftmax(), list(_chunks(known))
+        shares, chunks = _ChunkedSoftmax(), list(_chunks(known, table.device))
         for chunk in chunks:
             shares.add(times(features, table[chunk]))
         ctx.table, ctx.chunks, ctx.shares, ctx.label = table, chunks, shares, label
@@ -72,7 +73,7 @@ class _Distillation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, table: nn.Parameter, taught: Tensor, teacher: Tensor) -> Tensor:
         ours, theirs, agreed = _ChunkedSoftmax(), _ChunkedSoftmax(), []
-        for chunk in _chunks(len(teacher)):
+        for chunk in _chunks(len(teacher), table.device):
             scores = times(features, table[chunk])
             share = theirs.add(times(taught, teacher[chunk]))
             agreed.append(torch.linalg.vecdot(share, scores))
@@ -89,7 +90,7 @@ class _Distillation(torch.autograd.Function):
         into = gradient_of(table) if ctx.needs_input_grad[1] else None
         weight = gradient / len(features)
         back = torch.zeros_like(features)
-        both = zip(_chunks(ctx.known), ctx.ours.with_factors(), ctx.theirs.with_factors(), strict=True)
+        both = zip(_chunks(ctx.known, table.device), ctx.ours.with_factors(), ctx.theirs.with_factors(), strict=True)
         for chunk, (ours, our_factor), (theirs, their_factor) in both:
             difference = ours * (our_factor * weight).unsqueeze(1)
             difference.addcmul_(theirs, (their_factor * -weight).unsqueeze(1))
@@ -126,9 +127,10 @@ class _ChunkedSoftmax:
         return zip(self._shares, self.factors(), strict=True)
 
 
-def _chunks(known: int | Tensor) -> Iterator[Rows]:
+def _chunks(known: int | Tensor, device: torch.device) -> Iterator[Rows]:
+    size = _CHUNK if device.type == "cpu" else _GPU_CHUNK
     rows = neighbours(known) if isinstance(known, Tensor) else slice(0, known)
     if isinstance(rows, Tensor):
-        yield from torch.split(rows, _CHUNK)
+        yield from torch.split(rows, size)
     else:
-        yield from (slice(start, min(start + _CHUNK, rows.stop)) for start in range(rows.start, rows.stop, _CHUNK))
+        yield from (slice(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size))

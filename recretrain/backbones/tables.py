@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
 
 
 def take(table: Tensor, index: Tensor) -> Tensor:
@@ -67,9 +66,13 @@ class TableGradient(Tensor):
         self.index_add_(0, index, rows)
         self.written.append(index)
 
+    def rows(self) -> list[Tensor] | None:
+        """The ids of the rows that were written since the last `clear`, which may repeat; None: any of them was."""
+        return self.written if self._version == self.cleared_at + len(self.written) else None
+
     def clear(self) -> None:
         """Set to zero whatever was written since the last time."""
-        if self._version != self.cleared_at + len(self.written):
+        if self.rows() is None:
             self.zero_()
         elif self.written:
             self.index_fill_(0, torch.cat(self.written), 0.0)
@@ -80,46 +83,53 @@ class TableGradient(Tensor):
         self.cleared_at = self._version
 
 
-def gradient_of(table: nn.Parameter) -> Tensor:
+class RowGradients:
+    """Gradients of single rows, not added up: what a batch asks of a table, whatever the table's size."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[Tensor, Tensor]] = []  # ids [N], which may repeat, and their gradients [N, d]
+
+    def summed(self) -> tuple[Tensor, Tensor]:
+        """The rows that were read, each once, and the sums of their gradients.  # [R] ids, [R, d]"""
+        ids, place = torch.unique(torch.cat([index for index, _ in self.parts]), return_inverse=True)
+        rows = torch.cat([rows for _, rows in self.parts])
+        return ids, rows.new_zeros(len(ids), rows.shape[1]).index_add_(0, place, rows)
+
+
+def keep_apart(table: Tensor) -> None:
+    """Until `taken_apart`, `add_to_gradient` leaves the rows of this table apart; drops the gradient it has."""
+    table.grad, table.apart = None, RowGradients()  # type: ignore[attr-defined]
+
+
+def taken_apart(table: Tensor) -> RowGradients | None:
+    """The gradients of rows since `keep_apart`; None where there are none.
+
+    Where the table has a gradient as a whole too they become part of that.
+    """
+    apart: RowGradients | None = vars(table).pop("apart", None)
+    if apart is None or not apart.parts:
+        return None
+    if table.grad is None:
+        return apart
+    for index, rows in apart.parts:
+        add_to_gradient(table, index, rows)
+    return None
+
+
+def gradient_of(table: Tensor) -> Tensor:
     """The table's gradient, to be added to; zeros where it has none yet. Not for a frozen table."""
     if table.grad is None:
         table.grad = TableGradient.of_zeros(table)
     return table.grad
 
 
-def add_to_gradient(table: nn.Parameter, index: Tensor, rows: Tensor) -> None:
+def add_to_gradient(table: Tensor, index: Tensor, rows: Tensor) -> None:
     """Add `rows` to the gradient of the table's rows `index`, which may repeat.  # [N], [N, d]"""
+    if (apart := getattr(table, "apart", None)) is not None:
+        apart.parts.append((index, rows))
+        return
     into = gradient_of(table)
     if isinstance(into, TableGradient):
         into.add_rows(index, rows)
     else:  # autograd's own, which `zero_grad` drops
         into.index_add_(0, index, rows)
-
-
-class DenseAdam(Adam):
-    """Adam over whole tables, fused: rows without a gradient move on by their moments (sml.md, T3)."""
-
-    def __init__(self, parameters: list[nn.Parameter], *, learning_rate: float, weight_decay: float = 0.0) -> None:
-        super().__init__(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clear the gradients of tables, which are kept; other parameters lose theirs as usual."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if isinstance(parameter.grad, TableGradient):
-                    parameter.grad.clear()
-                else:
-                    parameter.grad = None
-
-
-class TensorFlowAdam(DenseAdam):
-    """The same with epsilon where TensorFlow adds it: to the root of the moment before its bias is corrected."""
-
-    _EPSILON = 1e-8
-
-    def step(self, closure: Any = None) -> Any:
-        for group in self.param_groups:
-            state = next((self.state[p] for p in group["params"] if p in self.state), None)
-            steps = 1 + (float(state["step"]) if state else 0.0)
-            group["eps"] = self._EPSILON / (1 - group["betas"][1] ** steps) ** 0.5
-        return super().step(closure)

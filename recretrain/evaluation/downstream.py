@@ -101,7 +101,7 @@ def scored(scorer: Scorer, test: Rankings, device: torch.device, *, keep: bool) 
     count = len(test)
     rank, sampled = torch.empty(count, dtype=torch.int32), torch.empty(count, dtype=torch.int32)
     scores = torch.empty(count, len(catalogue)) if keep else None
-    chunk = chunk_of(test)
+    chunk = chunk_of(test, device)
     for start in range(0, count, chunk):
         rows = slice(start, min(start + chunk, count))
         found = scorer.score(test.asked(rows, device, catalogue=catalogue.to(device)))

@@ -19,9 +19,12 @@ from recretrain.values import AtLeast1, NotEmpty
 
 log = logging.getLogger("recretrain")
 
-_CHUNK = 256  # questions scored together among their candidates
+_CHUNK = 256  # questions scored together among their candidates: what they need stays in the cache of a CPU
+_GPU_CHUNK = 2048
 _CATALOGUE_CHUNK = 512  # questions scored together against the whole catalogue: a larger matrix product is a faster one
+_GPU_CATALOGUE_CHUNK = 8192
 _CATALOGUE_SCORES = 7_500_000  # but no more scores than this at a time: 30 MB, which malloc keeps and uses again
+_GPU_SCORES = 100_000_000  # 400 MB, three times while they are ranked
 _BLOCK = 16  # of those, questions ranked together on a CPU: their scores stay in the cache
 
 
@@ -100,7 +103,7 @@ def half_ranks_and_ties(
     Raises Mistake on a NaN score: a broken model must not be ranked (sml.md, T15).
     """
     rank_chunk = _rank_in_catalogue if test.catalogue is not None else _rank_among_candidates
-    chunk = chunk or chunk_of(test)
+    chunk = chunk or chunk_of(test, device)
     both = torch.empty(2, len(test), dtype=torch.int32)  # kept chunk by chunk, small results would break up the heap
     for start in range(0, len(test), chunk):
         rows = slice(start, min(start + chunk, len(test)))
@@ -113,10 +116,13 @@ def collapsed(half: Tensor) -> bool:
     return len(half) > 1 and bool((half == half[0]).all())
 
 
-def chunk_of(test: Rankings) -> int:
+def chunk_of(test: Rankings, device: torch.device) -> int:
+    """How many questions are asked together on this device."""
+    on_cpu = device.type == "cpu"
     if test.catalogue is None:
-        return _CHUNK
-    return max(1, min(_CATALOGUE_CHUNK, _CATALOGUE_SCORES // max(1, len(test.catalogue))))
+        return _CHUNK if on_cpu else _GPU_CHUNK
+    most, scores = (_CATALOGUE_CHUNK, _CATALOGUE_SCORES) if on_cpu else (_GPU_CATALOGUE_CHUNK, _GPU_SCORES)
+    return max(1, min(most, scores // max(1, len(test.catalogue))))
 
 
 def _rank_among_candidates(scorer: Scorer, test: Rankings, rows: slice, device: torch.device) -> Tensor:
@@ -126,7 +132,7 @@ def _rank_among_candidates(scorer: Scorer, test: Rankings, rows: slice, device: 
             "eval.questions.candidates, or eval.questions.catalogue=full"
         )
     label = test.labels[rows].to(device).unsqueeze(1)
-    offered = torch.cat([label, test.candidates[rows].to(device=device, dtype=torch.long)], dim=1)
+    offered = torch.cat([label, test.candidates[rows].to(device).long()], dim=1)
     scores = scorer.score(test.asked(rows, device, candidates=offered))
     signs = _signs(scores, scores[:, :1], test.period)
     signs[:, 0] = -1

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from recretrain.backbones.tables import DenseAdam
+from recretrain.backbones.optimizers import DenseAdam
 from recretrain.backbones.two_domains import TwoDomains
 from recretrain.data.batches import Columns
 from recretrain.data.documents import first_tokens, joined_texts

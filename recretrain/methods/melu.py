@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from recretrain.backbones.content import ContentNet
-from recretrain.backbones.tables import DenseAdam
+from recretrain.backbones.optimizers import DenseAdam
 from recretrain.data.batches import Columns
 from recretrain.data.kinds import Questions, Support, SupportedRatings, joined
 from recretrain.methods.base import Fit

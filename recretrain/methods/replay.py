@@ -18,7 +18,7 @@ from recretrain.methods.learners.next_item import NextItemLearner, Split
 from recretrain.methods.parts.exemplars import Candidates, Memory
 from recretrain.methods.retrain import Retrain
 
-_CHUNK = 512  # histories represented together
+_CHUNK, _GPU_CHUNK = 512, 4096  # histories represented together
 
 
 class Replay(Retrain[SequenceBackbone]):
@@ -79,4 +79,6 @@ def losses(model: SequenceBackbone, prefixes: Prefixes, known: int) -> Tensor:
 
 
 def _chunks(prefixes: Prefixes) -> Iterator[Prefixes]:
-    return (prefixes.at(part) for part in torch.split(torch.arange(len(prefixes), device=prefixes.stop.device), _CHUNK))
+    device = prefixes.stop.device
+    size = _CHUNK if device.type == "cpu" else _GPU_CHUNK
+    return (prefixes.at(part) for part in torch.split(torch.arange(len(prefixes), device=device), size))

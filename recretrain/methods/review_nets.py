@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Optimizer
 
+from recretrain.backbones.optimizers import DenseAdam
 from recretrain.backbones.review_net import ReviewNet
-from recretrain.backbones.tables import DenseAdam
 from recretrain.data.batches import Columns
 from recretrain.data.interactions import Interactions
 from recretrain.data.kinds import Ratings

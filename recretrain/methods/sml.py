@@ -16,7 +16,8 @@ from torch.optim import Optimizer
 
 from recretrain.backbones.base import frozen, over_rows
 from recretrain.backbones.mf import MF, dot
-from recretrain.backbones.tables import DenseAdam, take
+from recretrain.backbones.optimizers import DenseAdam
+from recretrain.backbones.tables import take
 from recretrain.data.batches import Batches, Negatives, Triples, stored_negatives
 from recretrain.data.interactions import Interactions
 from recretrain.data.kinds import Rankings

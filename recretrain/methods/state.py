@@ -33,7 +33,9 @@ class Stateful:
 
     def parts(self) -> Iterator[tuple[str, Part]]:
         """The attributes with a state of their own, by name."""
-        yield from ((name, value) for name, value in vars(self).items() if isinstance(value, Part))
+        for name, value in vars(self).items():
+            if isinstance(value, Part) and not isinstance(value, type):  # a class that is to be made is no part
+                yield name, value
 
     def state_dict(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in self.kept}

@@ -13,7 +13,7 @@ import duckdb
 
 from recretrain import yaml_files
 from recretrain.errors import DataError
-from recretrain.once import aside_of, only_one
+from recretrain.once import aside_of, forget_lock, only_one
 from recretrain.preparation.checks import PARTS
 from recretrain.preparation.contents import content_of
 from recretrain.preparation.cut import Cut
@@ -41,6 +41,7 @@ def prepare(source: Source, *, data_root: Path, cache: Path, memory: str = MEMOR
                 raw.make()
                 card = recipe | {"source": raw.kind, "digest": digest}
                 build(raw.source, raw.files, folder, card, memory)
+    forget_lock(folder)
     return folder
 
 

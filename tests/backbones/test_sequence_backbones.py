@@ -18,10 +18,10 @@ from recretrain.backbones.dilated import DilatedTrunk
 from recretrain.backbones.grec import GRec
 from recretrain.backbones.gru4rec import GRU4Rec
 from recretrain.backbones.nextitnet import NextItNet
+from recretrain.backbones.optimizers import TensorFlowAdam
 from recretrain.backbones.sasrec import SASRec
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy
-from recretrain.backbones.tables import TensorFlowAdam
 from recretrain.configuration.compose import conf_dir
 from recretrain.data.kinds import Questions
 from recretrain.data.vocabulary import Vocabulary

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from recretrain.backbones import softmax
 from recretrain.backbones.base import frozen
+from recretrain.backbones.optimizers import DenseAdam, TensorFlowAdam
 from recretrain.backbones.softmax import cross_entropy, distillation
-from recretrain.backbones.tables import DenseAdam, TableGradient, TensorFlowAdam, gradient_of, rows_of, take
+from recretrain.backbones.tables import TableGradient, gradient_of, rows_of, take
 
 ROWS, ITEMS, KNOWN, OLD, SIZE = 12, 40, 33, 17, 5
 NEAR = {"atol": 1e-6, "rtol": 1e-5}

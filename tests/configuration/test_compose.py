@@ -58,7 +58,7 @@ def test_a_number_is_the_same_however_it_is_written(one: str, other: str) -> Non
 @pytest.mark.parametrize("cut", ["months", "forty"])
 def test_keys_that_came_later_leave_earlier_runs_alone(cut: str) -> None:
     """The digest is that of a configuration without them, as it was before they came."""
-    config, _ = compose(["data=table", "data.path=rows.csv", f"cut@data.cut={cut}"])
+    config, _ = compose(["method=fine_tune", "data=table", "data.path=rows.csv", f"cut@data.cut={cut}"])
     before = copy.deepcopy(config)
     with open_dict(before):
         for group, key in (key.rsplit(".", 1) for key in LATER):
@@ -76,12 +76,16 @@ LATER_VALUES = {
     "data.cut.open": "data.cut.open=drop",
     "eval.questions.had": "eval.questions.had=offered",
     "trainer.devices": "trainer.devices=2",
+    "method.learner.loss": "method.learner.loss=bpr",
+    "method.learner.optimizer": "method.learner.optimizer=rows",
+    "method.pretraining.loss": "method.pretraining.loss=bpr",
+    "method.pretraining.optimizer": "method.pretraining.optimizer=sgd",
 }
 
 
 @pytest.mark.parametrize("key", LATER)
 def test_keys_that_came_later_count_once_they_are_changed(key: str) -> None:
-    table = ("data=table", "data.path=rows.csv", "cut@data.cut=months")
+    table = ("method=fine_tune", "data=table", "data.path=rows.csv", "cut@data.cut=months")
 
     assert OmegaConf.select(compose(table)[0], key) == LATER[key]
     assert _digest(*table, LATER_VALUES[key]) != _digest(*table)

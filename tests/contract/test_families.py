@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from recretrain.backbones.base import frozen
 from recretrain.backbones.item_scores import ItemScores
 from recretrain.backbones.mf import MF
-from recretrain.backbones.tables import DenseAdam, take
+from recretrain.backbones.optimizers import DenseAdam
+from recretrain.backbones.tables import take
 from recretrain.data.batches import Alternating, Columns
 from recretrain.data.kinds import Rankings
 from recretrain.data.questions import Arrivals

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from recretrain.backbones.mf import MF
-from recretrain.backbones.tables import DenseAdam
+from recretrain.backbones.optimizers import DenseAdam
 from recretrain.data.batches import Batches, Triples
 from recretrain.data.interactions import Interactions
 from recretrain.data.negatives import NegativeSampler

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from recretrain.backbones.ader_sasrec import AderSASRec
 from recretrain.backbones.mf import MF
+from recretrain.backbones.optimizers import DenseAdam
 from recretrain.backbones.softmax import cross_entropy
-from recretrain.backbones.tables import DenseAdam, TableGradient, take
+from recretrain.backbones.tables import TableGradient, take
 from recretrain.data.batches import Batches, part_of
 from recretrain.data.interactions import Interactions
 from recretrain.data.negatives import NegativeSampler

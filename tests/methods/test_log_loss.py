@@ -11,8 +11,9 @@ from recretrain.backbones.mf import MF
 from recretrain.data.interactions import Interactions
 from recretrain.data.stream import Period
 from recretrain.data.vocabulary import Vocabulary
+from recretrain.engine.fitter import Fitter
 from recretrain.methods.learners.base import Lesson
-from recretrain.methods.learners.log_loss import LogLoss, LogLossLearner, log_loss, summed_squares
+from recretrain.methods.learners.log_loss import BPRLoss, LogLoss, LogLossLearner, log_loss, summed_squares
 
 CPU = torch.device("cpu")
 
@@ -27,7 +28,7 @@ def mf() -> MF:
 
 def learner(**changes) -> LogLossLearner:
     options = {"learning_rate": 0.01, "reg": 0.0, "batch_size": 4, "epochs": 1, "negatives": "rows"}
-    return LogLossLearner(**{**options, **changes})
+    return LogLossLearner(**{**options, "loss": "log", "optimizer": "dense", **changes})
 
 
 class Given:
@@ -76,6 +77,33 @@ def test_the_loss_of_a_pair_by_hand():
     expected = -math.log(1 / (1 + math.exp(-2))) - math.log(1 - 1 / (1 + math.exp(-1)))
     assert bare.item() == pytest.approx(expected, rel=1e-6)
     assert weighed.item() == pytest.approx(expected + 0.1 * 0.5 * (4 + 1 + 0.25), rel=1e-6)
+
+
+def test_the_loss_of_the_difference_by_hand():
+    # user 0 (1.0) took item 1 (1.0) and not item 2 (0.5); user 1 (2.0) took item 2 and not item 1
+    batch = torch.tensor([0, 1]), torch.tensor([1, 2]), torch.tensor([2, 1])
+
+    loss = BPRLoss(mf(), None, reg=0.1).loss(batch)
+
+    expected = -(math.log(1 / (1 + math.exp(-0.5))) + math.log(1 / (1 + math.exp(1.0)))) / 2
+    assert loss.item() == pytest.approx(expected + 0.1 * 0.5 * (1 + 4 + 2 * 1 + 2 * 0.25), rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["log", "bpr"])
+@pytest.mark.parametrize("optimizer", ["dense", "rows", "sgd"])
+def test_every_optimizer_learns_pairs_by_either_loss(loss: str, optimizer: str):
+    torch.manual_seed(0)
+    backbone = MF(vocabulary=Vocabulary.of(n_users=2, n_items=6), embedding_size=4, init_std=0.1)
+    untouched = backbone.item[4:].detach().clone()
+    taken = [(0, 0), (0, 1), (1, 2), (1, 3)]
+    teacher = learner(loss=loss, optimizer=optimizer, learning_rate=2.0 if optimizer == "sgd" else 0.05, epochs=60)
+
+    teacher.fit(backbone, lesson(taken), Fitter(CPU, torch.Generator().manual_seed(0), "32-true"))
+
+    scores = (backbone.user @ backbone.item.T).detach()
+    assert scores[0, :2].min() > scores[0, 2:4].max() + 1
+    assert scores[1, 2:4].min() > scores[1, :2].max() + 1
+    assert torch.equal(backbone.item[4:].detach(), untouched)  # nobody's item, never drawn
 
 
 def test_means_are_over_pairs_and_sums_over_rows():

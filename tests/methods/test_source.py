@@ -44,7 +44,7 @@ def trunk(kind: type[DilatedTrunk] = NextItNet) -> DilatedTrunk:
 
 def learner(softmax: Softmax | None = None, **changes: int) -> SourceLearner:
     values = {"learning_rate": 0.01, "batch_size": 4, "epochs": 1, "min_count": 1, **changes}
-    return SourceLearner(softmax=softmax or FullSoftmax(), cloze=CLOZE, **values)
+    return SourceLearner(softmax=softmax or FullSoftmax(), cloze=CLOZE, optimizer="dense", **values)
 
 
 def fitter() -> Fitter:

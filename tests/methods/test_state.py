@@ -20,6 +20,7 @@ class Inner(Stateful):
         self.count = 0
         self.layer = nn.Linear(1, 1)
         self.rate = 0.5  # a setting, not a state
+        self.kind = nn.Linear  # a class, whose objects would have one
 
 
 class Outer(Stateful):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from recretrain.backbones.ader_sasrec import AderSASRec
-from recretrain.backbones.tables import TensorFlowAdam
+from recretrain.backbones.optimizers import TensorFlowAdam
 from recretrain.data.kinds import Histories
 from recretrain.data.prefixes import Prefixes
 from recretrain.data.vocabulary import Vocabulary

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from recretrain.backbones.content import ContentNet
-from recretrain.backbones.tables import DenseAdam
+from recretrain.backbones.optimizers import DenseAdam
 from recretrain.data.fields import Field, Fields
 from recretrain.data.kinds import Support
 from recretrain.data.vocabulary import Vocabulary

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from recretrain.backbones.dilated import DilatedTrunk
 from recretrain.backbones.grec import GRec
 from recretrain.backbones.nextitnet import NextItNet
+from recretrain.backbones.optimizers import TensorFlowAdam
 from recretrain.backbones.patches import PatchStyle
 from recretrain.backbones.sampled_softmax import Drawn, LogUniform, expected, sampled_cross_entropy
-from recretrain.backbones.tables import TensorFlowAdam
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.methods.learners.labels import Labelled, LabelObjective, LossOf
 from recretrain.methods.learners.source import FullSoftmax, Guess, SourceLoss, next_items

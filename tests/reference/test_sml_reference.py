@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from recretrain.backbones.mf import MF
-from recretrain.backbones.tables import DenseAdam
+from recretrain.backbones.optimizers import DenseAdam
 from recretrain.data.kinds import Questions, Rankings
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.evaluation.metrics import ndcg, recall

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from recretrain.backbones.dilated import Readout
-from recretrain.backbones.tables import TensorFlowAdam
+from recretrain.backbones.optimizers import TensorFlowAdam
 from recretrain.data.batches import Columns, permutation
 from recretrain.data.kinds import Histories, TestSet
 from recretrain.data.stream import Period

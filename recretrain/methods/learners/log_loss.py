@@ -1,16 +1,19 @@
-"""The log loss of pairs: each row's item against one that its user has not taken (sml.md, c, e)."""
+"""Log losses of pairs: each row's item against one that its user has not taken (sml.md, c, e)."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Optimizer
 
 from recretrain.backbones.base import over_rows
 from recretrain.backbones.mf import MF, dot
-from recretrain.backbones.tables import DenseAdam, take
+from recretrain.backbones.optimizers import OptimizerName, optimizer_of
+from recretrain.backbones.tables import take
 from recretrain.data.batches import Batches, Order, Triples
 from recretrain.data.interactions import Interactions
 from recretrain.data.negatives import KnownPairs, NegativeSampler
@@ -25,7 +28,7 @@ _TINY = 1e-15  # inside the logarithms, as released
 
 
 class LogLossLearner(Learner[MF]):
-    """Adam over shuffled rows, one negative a row.
+    """Shuffled rows, one negative a row, by the log loss of both scores by themselves or of their difference (`bpr`).
 
     Negatives are items of the rows learned from (`negatives="rows"`, released) or of all that the run has met
     (`"met"`): only the latter ever pushes down an item that nobody takes any more.
@@ -42,13 +45,16 @@ class LogLossLearner(Learner[MF]):
         batch_size: AtLeast1,
         epochs: AtLeast1,
         negatives: Literal["rows", "met"],
+        loss: Literal["log", "bpr"],
+        optimizer: OptimizerName,
     ) -> None:
         self.reg = reg
+        self.loss: type[PairLoss] = LogLoss if loss == "log" else BPRLoss
         self.batch_size = batch_size
         self.epochs = epochs
         self.negatives = negatives
         self.met: Tensor | None = None  # [n_items] bool
-        self.adam = Made(lambda weights: DenseAdam(weights, learning_rate=learning_rate))
+        self.adam = Made(lambda weights: optimizer_of(optimizer, weights, learning_rate=learning_rate))
 
     def fit(self, backbone: MF, lesson: Lesson, fit: Fit) -> None:
         self.meet(backbone, lesson.period)
@@ -63,7 +69,7 @@ class LogLossLearner(Learner[MF]):
         batches = Batches(
             rows, sampler, batch_size=self.batch_size, generator=fit.generator, order=order, length=length
         )
-        fit(LogLoss(backbone, self.adam.over(backbone), reg=self.reg), batches, epochs=self.epochs)
+        fit(self.loss(backbone, self.adam.over(backbone), reg=self.reg), batches, epochs=self.epochs)
 
     def renew(self) -> None:
         self.adam.renew()
@@ -83,8 +89,8 @@ class LogLossLearner(Learner[MF]):
         return torch.nonzero(self.met).squeeze(1).to(rows.item.device)
 
 
-class LogLoss(Objective[Triples]):
-    """L0 of MF scores, plus reg x summed squares of the batch's rows (sml.md, e, g)."""
+class PairLoss(Objective[Triples]):
+    """A loss of a pair's MF scores, plus reg x summed squares of the batch's rows (sml.md, e, g)."""
 
     divides = True
 
@@ -93,12 +99,30 @@ class LogLoss(Objective[Triples]):
         self.backbone = backbone
         self._reg = reg
 
+    @abstractmethod
+    def of_scores(self, positive: Tensor, negative: Tensor) -> Tensor:
+        """Give the loss without the squares.  # x_ui [B], x_uj [B] -> []"""
+
     def loss(self, batch: Triples) -> Tensor:
         user, positive, negative = batch
         u = take(self.backbone.user, user)
         i, j = take(self.backbone.item, positive), take(self.backbone.item, negative)
-        loss = log_loss(dot(u, i), dot(u, j))
+        loss = self.of_scores(dot(u, i), dot(u, j))
         return loss + self._reg / self.share * summed_squares(u, i, j) if self._reg else loss
+
+
+class LogLoss(PairLoss):
+    """L0: both scores by themselves."""
+
+    def of_scores(self, positive: Tensor, negative: Tensor) -> Tensor:
+        return log_loss(positive, negative)
+
+
+class BPRLoss(PairLoss):
+    """-mean log sig(x_ui - x_uj): how far one is above the other (Rendle et al., UAI 2009, BPR-Opt)."""
+
+    def of_scores(self, positive: Tensor, negative: Tensor) -> Tensor:
+        return F.softplus(negative - positive).mean()
 
 
 def log_loss(positive: Tensor, negative: Tensor) -> Tensor:

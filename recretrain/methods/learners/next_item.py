@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from recretrain.backbones.optimizers import TensorFlowAdam
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy
-from recretrain.backbones.tables import TensorFlowAdam
 from recretrain.data.batches import permutation
 from recretrain.data.interactions import concatenate
 from recretrain.data.kinds import Histories

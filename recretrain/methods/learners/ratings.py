@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from recretrain.backbones.content import RatingBackbone
-from recretrain.backbones.tables import DenseAdam
+from recretrain.backbones.optimizers import DenseAdam
 from recretrain.data.batches import Columns
 from recretrain.data.interactions import Interactions, concatenate
 from recretrain.data.kinds import Ratings

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from recretrain.backbones.dilated import DilatedTrunk
+from recretrain.backbones.optimizers import OptimizerName, optimizer_of
 from recretrain.backbones.sampled_softmax import LogUniform, in_batch, sampled_cross_entropy
 from recretrain.backbones.softmax import cross_entropy
-from recretrain.backbones.tables import DenseAdam
 from recretrain.data.batches import permutation
 from recretrain.data.interactions import Interactions
 from recretrain.data.prefixes import Prefixes, by_user
@@ -117,7 +117,7 @@ class Cloze:
 
 
 class SourceLearner(Learner[DilatedTrunk]):
-    """Adam for a fixed number of epochs. The trunk learns which items it knows; no other is ever guessed."""
+    """Steps for a fixed number of epochs. The trunk learns which items it knows; no other is ever guessed."""
 
     trains = DilatedTrunk
 
@@ -130,6 +130,7 @@ class SourceLearner(Learner[DilatedTrunk]):
         batch_size: AtLeast1,
         epochs: AtLeast1,
         min_count: AtLeast1,
+        optimizer: OptimizerName,
     ) -> None:
         """`batch_size`: windows of the backbone's `longest` items. `min_count`: items that occur less often have no
         row of their own.
@@ -139,7 +140,7 @@ class SourceLearner(Learner[DilatedTrunk]):
         self.batch_size = batch_size
         self.epochs = epochs
         self.min_count = min_count
-        self.adam = Made(lambda weights: DenseAdam(weights, learning_rate=learning_rate))
+        self.adam = Made(lambda weights: optimizer_of(optimizer, weights, learning_rate=learning_rate))
 
     def fit(self, backbone: DilatedTrunk, lesson: Lesson, fit: Fit) -> None:
         batches, loss = self.prepare(backbone, lesson.rows(), fit)

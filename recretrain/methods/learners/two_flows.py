@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from recretrain.backbones.catn import SOURCE, TARGET, AspectNet, Flow, Pairs
-from recretrain.backbones.tables import TensorFlowAdam
+from recretrain.backbones.optimizers import TensorFlowAdam
 from recretrain.data.batches import permutation
 from recretrain.methods.base import Fit
 from recretrain.methods.learners.next_item import training

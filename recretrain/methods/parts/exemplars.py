@@ -118,17 +118,17 @@ def herding_order(features: Tensor, there: Tensor, wanted: Tensor) -> Tensor:
     w = mean.clone()
     picked = torch.zeros_like(there)
     number = torch.zeros_like(wanted)
-    group = torch.arange(len(features), device=features.device)
     order = []
     for step in range(_steps(int(wanted.max()))):
         scores = torch.bmm(features, w.unsqueeze(2)).squeeze(2).masked_fill(~there, -torch.inf)
-        best = scores.argmax(1)
-        w += mean - features[group, best]
+        best = scores.argmax(1, keepdim=True)
+        w += mean - features.take_along_dim(best.unsqueeze(2), 1).squeeze(1)
         goes_on = (number < wanted) & (step < _STEPS * wanted.double())  # m = 10 has 12 steps, as released
-        new = goes_on & ~picked[group, best]
-        picked[group[new], best[new]] = True
+        before = picked.take_along_dim(best, 1)
+        new = goes_on & ~before.squeeze(1)
+        picked.scatter_(1, best, before | new.unsqueeze(1))
         number += new
-        order.append(torch.where(new, best, -1))
+        order.append(torch.where(new, best.squeeze(1), -1))
     return torch.stack(order, 1)
 
 

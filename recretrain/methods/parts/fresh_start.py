@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recretrain.backbones.tables import DenseAdam
+from recretrain.backbones.optimizers import DenseAdam
 from recretrain.methods.base import Fit
 from recretrain.methods.objective import Objective
 from recretrain.values import AtLeast1, NotNegative, Positive

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from recretrain.backbones.tables import DenseAdam
+from recretrain.backbones.optimizers import DenseAdam
 from recretrain.data.batches import Columns
 from recretrain.methods.base import Fit
 from recretrain.methods.objective import Objective

@@ -15,7 +15,8 @@ from recretrain.methods.parts.fresh_start import FreshStart
 from recretrain.values import AtLeast1, NotNegative
 
 _SLOPE = 1.702  # GELU(x) = x sigmoid(1.702 x), the released approximation
-_ROWS_AT_ONCE = 1024  # of a whole table: the activations of a chunk stay in the cache
+_ROWS_AT_ONCE = 1024  # of a whole table: the activations of a chunk stay in the cache of a CPU
+_ROWS_AT_ONCE_ON_GPU = 65_536
 
 
 class Transfer(nn.Module, ABC):
@@ -28,9 +29,14 @@ class Transfer(nn.Module, ABC):
     @torch.inference_mode()
     def blend_into(self, table: Tensor, previous: Tensor, fresh: Tensor) -> None:
         """Overwrite `table` with f(previous, fresh), all rows; `fresh` may be `table` itself."""
-        for start in range(0, len(table), _ROWS_AT_ONCE):
-            rows = slice(start, start + _ROWS_AT_ONCE)
+        size = _rows_at_once(table)
+        for start in range(0, len(table), size):
+            rows = slice(start, start + size)
             table[rows] = self(previous[rows], fresh[rows])
+
+
+def _rows_at_once(table: Tensor) -> int:
+    return _ROWS_AT_ONCE if table.device.type == "cpu" else _ROWS_AT_ONCE_ON_GPU
 
 
 class Network(ABC):
@@ -159,7 +165,8 @@ class Gate(Transfer):
     @torch.inference_mode()
     def mean(self, previous: Tensor, fresh: Tensor) -> Tensor:
         """Give g of every row, the mean over its numbers.  # [R, d], [R, d] -> [R]"""
-        pairs = zip(torch.split(previous, _ROWS_AT_ONCE), torch.split(fresh, _ROWS_AT_ONCE), strict=True)
+        size = _rows_at_once(previous)
+        pairs = zip(torch.split(previous, size), torch.split(fresh, size), strict=True)
         return torch.cat([1 + self.excess(w, v).mean(1).expand(len(w)) for w, v in pairs])
 
 
