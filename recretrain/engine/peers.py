@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.distributed.distributed_c10d import Store
 from torch.optim import Optimizer
 
-from recretrain.backbones.tables import TableGradient, gradient_of
+from recretrain.backbones.tables import TableGradient, add_to_gradient, keep_apart, taken_apart
 from recretrain.errors import ConfigError
 from recretrain.methods.objective import Objective
 
@@ -81,16 +82,15 @@ class Peers:
         Of a table whose gradient is rows that a batch has read, these rows alone travel.
         """
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        rows = [_rows_of(weight.grad) for weight in weights]
-        counts = self._gathered(torch.tensor([_ALL if ids is None else len(ids) for ids in rows]))  # [ranks, weights]
+        rows = [_rows_of(weight) for weight in weights]
+        found = torch.tensor([_ALL if own is None else len(own.ids) for own in rows])
+        counts = self._gathered(found)  # [ranks, weights]
         whole: list[Tensor] = []
-        for place, weight in enumerate(weights):
-            of_each = counts[:, place].tolist()
-            ids = rows[place]
-            if ids is None or _ALL in of_each or sum(of_each) >= len(weight):
-                whole.append(_whole_gradient(weight))
+        for weight, own, of_each in zip(weights, rows, counts.T.tolist(), strict=True):
+            if own is None or _ALL in of_each or (not own.apart and sum(of_each) >= len(weight)):
+                whole.append(_whole_gradient(weight, own))
             elif any(of_each):
-                self._add_rows(weight, ids, of_each)
+                self._add_rows(weight, own, of_each)
         self._add_whole(whole)
 
     def summed(self, value: Tensor) -> Tensor:
@@ -144,32 +144,50 @@ class Peers:
             for gradient, total in zip(small, torch.split(together, [g.numel() for g in small]), strict=True):
                 gradient.copy_(total.view_as(gradient))
 
-    def _add_rows(self, table: nn.Parameter, ids: Tensor, of_each: list[int]) -> None:
-        """Add up gradients that are the rows `ids` here, and so many rows in each process."""
-        into, most = gradient_of(table), max(of_each)
-        all_ids, all_rows = ids.new_zeros(most), into.new_zeros(most, table.shape[1])
-        all_ids[: len(ids)], all_rows[: len(ids)] = ids, into[ids]
-        assert isinstance(into, TableGradient)
-        into.clear()
-        parts = zip(of_each, self._gathered(all_ids), self._gathered(all_rows.as_subclass(Tensor)), strict=True)
-        for count, row_ids, rows in parts:  # in one order everywhere, so that all round alike
+    def _add_rows(self, table: nn.Parameter, own: _Rows, of_each: list[int]) -> None:
+        """Add up gradients that are some rows here, and so many rows in each process."""
+        most = max(of_each)
+        all_ids, all_rows = own.ids.new_zeros(most), table.new_zeros(most, table.shape[1])
+        all_ids[: len(own.ids)], all_rows[: len(own.ids)] = own.ids, own.rows
+        if own.apart:
+            keep_apart(table)
+        elif isinstance(table.grad, TableGradient):
+            table.grad.clear()
+        parts = zip(of_each, self._gathered(all_ids), self._gathered(all_rows), strict=True)
+        for count, ids, rows in parts:  # in one order everywhere, so that all round alike
             if count:
-                into.add_rows(row_ids[:count], rows[:count])
+                add_to_gradient(table, ids[:count], rows[:count])
 
 
-def _rows_of(gradient: Tensor | None) -> Tensor | None:
-    """The ids of the rows that may differ from zero, each once; None where that may be any.  # [N]"""
-    if gradient is None:
-        return torch.empty(0, dtype=torch.int64)
-    if not isinstance(gradient, TableGradient) or gradient._version != gradient.cleared_at + len(gradient.written):
+class _Rows(NamedTuple):
+    """A gradient that is zero but for some rows."""
+
+    ids: Tensor  # [N], each once
+    rows: Tensor  # [N, d]
+    apart: bool  # whether the optimiser wants them apart
+
+
+def _rows_of(weight: nn.Parameter) -> _Rows | None:
+    """The rows of a weight's gradient; None where any row may have one. Rows that were kept apart are taken."""
+    apart, kept = hasattr(weight, "apart"), taken_apart(weight)
+    if kept is not None:
+        return _Rows(*kept.summed(), apart)
+    gradient = weight.grad
+    written = gradient.rows() if isinstance(gradient, TableGradient) else None if gradient is not None else []
+    if written is None:
         return None
-    if not gradient.written:
-        return torch.empty(0, dtype=torch.int64, device=gradient.device)
-    ids: Tensor = torch.unique(torch.cat(gradient.written))
-    return ids
+    if not written:
+        nothing = torch.empty(0, dtype=torch.int64, device=weight.device)
+        return _Rows(nothing, weight.new_empty(0, *weight.shape[1:]), apart)
+    assert isinstance(gradient, TableGradient)
+    ids = torch.unique(torch.cat(written))
+    return _Rows(ids, gradient[ids].as_subclass(Tensor), apart)
 
 
-def _whole_gradient(weight: nn.Parameter) -> Tensor:
+def _whole_gradient(weight: nn.Parameter, own: _Rows | None) -> Tensor:
+    """The gradient of all rows, to be added up; those that were kept apart are added to it."""
     if weight.grad is None:
         weight.grad = torch.zeros_like(weight)
+        if own is not None:
+            weight.grad.index_add_(0, own.ids, own.rows)
     return weight.grad

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from recretrain.backbones.ader_sasrec import AderSASRec
 from recretrain.backbones.mf import MF
-from recretrain.backbones.optimizers import DenseAdam
+from recretrain.backbones.optimizers import DenseAdam, OptimizerName, optimizer_of
 from recretrain.backbones.softmax import cross_entropy
 from recretrain.backbones.tables import TableGradient, take
 from recretrain.data.batches import Batches, part_of
@@ -36,6 +36,8 @@ ROWS = 36  # batches of 5, the last of 1: fewer rows than processes
 class OfPairs:
     """Matrix factorisation and its batches, the same whenever made."""
 
+    optimizer: OptimizerName = "dense"
+
     def __init__(self) -> None:
         self.generator = torch.Generator().manual_seed(1)
         user = torch.randint(USERS, (ROWS,), generator=self.generator)
@@ -44,7 +46,18 @@ class OfPairs:
         self.model = MF(vocabulary=Vocabulary.of(n_users=USERS, n_items=ITEMS), embedding_size=4, init_std=0.1)
         self.model.draw(self.generator)
         self.batches = Batches(Interactions(user, item), sampler, batch_size=5, generator=self.generator)
-        self.objective = LogLoss(self.model, DenseAdam(list(self.model.parameters()), learning_rate=0.01), reg=0.05)
+        adam = optimizer_of(self.optimizer, list(self.model.parameters()), learning_rate=0.01)
+        self.objective = LogLoss(self.model, adam, reg=0.05)
+
+
+class OfRows(OfPairs):
+    """The same, rows of a batch moved alone."""
+
+    optimizer = "rows"
+
+
+class OfSteps(OfPairs):
+    optimizer = "sgd"
 
 
 class OfPrefixes:
@@ -75,7 +88,7 @@ def fitted(made: Callable[[], Any], peers: Peers | None) -> tuple[dict[str, Tens
 
 
 @pytest.mark.parametrize("count", [2, 3])
-@pytest.mark.parametrize("made", [OfPairs, OfPrefixes])
+@pytest.mark.parametrize("made", [OfPairs, OfRows, OfSteps, OfPrefixes])
 def test_a_fit_is_that_of_one_process(made: Callable[[], Any], count: int) -> None:
     alone, losses = fitted(made, None)
 
