@@ -81,7 +81,7 @@ class Peers:
         Of a table whose gradient is rows that a batch has read, these rows alone travel.
         """
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        rows = [_rows_of(weight.grad) for weight in weights]
+        rows = [_rows_of(weight) for weight in weights]
         counts = self._gathered(torch.tensor([_ALL if ids is None else len(ids) for ids in rows]))  # [ranks, weights]
         whole: list[Tensor] = []
         for place, weight in enumerate(weights):
@@ -157,14 +157,15 @@ class Peers:
                 into.add_rows(row_ids[:count], rows[:count])
 
 
-def _rows_of(gradient: Tensor | None) -> Tensor | None:
-    """The ids of the rows that may differ from zero, each once; None where that may be any.  # [N]"""
-    if gradient is None:
-        return torch.empty(0, dtype=torch.int64)
-    if not isinstance(gradient, TableGradient) or gradient._version != gradient.cleared_at + len(gradient.written):
+def _rows_of(weight: nn.Parameter) -> Tensor | None:
+    """The ids of the rows that may have a gradient, each once; None where any may have one.  # [N]"""
+    gradient = weight.grad
+    if gradient is not None and not isinstance(gradient, TableGradient):
         return None
-    if not gradient.written:
-        return torch.empty(0, dtype=torch.int64, device=gradient.device)
+    if gradient is None or (gradient._version == gradient.cleared_at and not gradient.written):
+        return torch.empty(0, dtype=torch.int64, device=weight.device)
+    if gradient._version != gradient.cleared_at + len(gradient.written):
+        return None
     ids: Tensor = torch.unique(torch.cat(gradient.written))
     return ids
 
