@@ -96,7 +96,8 @@ def _show(data: Path, names: list[str]) -> None:
                 names = [other for other in names if other != name]
             else:
                 found[name].append(done)
-    print(tabulate(list(_lines({n: f for n, f in found.items() if f})), headers=["", *COLUMNS.values()]))
+    lines = list(_lines({name: figures for name, figures in found.items() if figures}))
+    print(tabulate(lines, headers=["", *COLUMNS.values()], disable_numparse=True))
 
 
 def _measured(name: str, data: Path) -> Figures | str:

@@ -29,15 +29,13 @@ def jobs_told() -> Iterator[None]:
 
 
 def _words(error: RuntimeError) -> Mistake | None:
-    text, kind = str(error), type(error).__name__
+    text = str(error)
     if 'detect "srun"' in text:
         return ConfigError(
             "hydra/launcher=slurm, but this machine is not of a Slurm cluster (there is no srun); use "
             "hydra/launcher=submitit to try the same here, or hydra/launcher=one_machine"
         )
-    if not type(error).__module__.startswith("submitit"):
-        return None
-    if kind == "FailedSubmissionError":
+    if type(error).__name__ == "FailedSubmissionError":
         refusal = (text.strip().splitlines() or ["no reason given"])[-1]
         return ConfigError(f"Slurm takes no such job: {refusal}; mend hydra.launcher")
     if lost := _NO_RESULT.search(text):

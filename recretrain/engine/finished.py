@@ -26,6 +26,7 @@ def finished(folder: Path, trusted: Sequence[str] = ()) -> tuple[Experiment, Ret
     neither recretrain's nor of the `trusted` packages.
     """
     config, facts = stored(folder, trusted)  # before the store, which would make the folder of a misspelt name
+    config.trainer.devices = 1  # whatever it was learned on
     if config.trainer.device == "cuda":  # what is learned on a GPU answers on a machine without one
         config.trainer.device = "auto"
     choices = choices_of(facts)
@@ -66,5 +67,6 @@ def stored(folder: Path, trusted: Sequence[str] = ()) -> tuple[DictConfig, dict[
         raise ConfigError(f"{folder} is no run folder (it has no config.yaml and run.json); name one below outputs/")
     facts = read_card(card)
     config = trust.read(file, trusted, facts.get("digest"))
+    config.trainer.setdefault("devices", 1)  # of runs from before there could be more
     check(config)
     return config, facts

@@ -25,6 +25,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from recretrain.engine.peers import Peers
 from recretrain.errors import Mistake
+from recretrain.visible import first_line
 
 _HERE = "127.0.0.1"
 _READY = b"ready\n"
@@ -117,8 +118,11 @@ class _Other:
             by = signal.Signals(-code).name
             return Lost(f"{me} was ended by {by}; the same command goes on where it stopped")
         self._errors.seek(0)
-        last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {code}"]
-        return Lost(f"{me} failed ({last[0]}); the same command goes on where it stopped")
+        trace = self._errors.read().decode(errors="replace").strip()
+        last = trace.splitlines()[-1] if trace else f"exit code {code}"
+        lost = Lost(f"{me} failed ({last}); the same command goes on where it stopped")
+        lost.add_note(trace)  # for error.txt
+        return lost
 
     def end(self) -> None:
         """Let it end, whether it is done or not."""
@@ -173,7 +177,7 @@ def further(work: Callable[[Job, Peers], None]) -> NoReturn:
         if _CONNECTION.search(str(error)):  # another has ended, and the first process says so
             threading.Event().wait()
         traceback.print_exc()
-        sys.stderr.flush()
+        print(f"{type(error).__name__}: {first_line(error)}", file=sys.stderr, flush=True)
         os._exit(1)
     os._exit(0)
 

@@ -14,8 +14,12 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor
 
+from recretrain.configuration.compose import compose
+from recretrain.engine.together import Job, together
+from recretrain.errors import Mistake
 from tests.reliability import runs
 
 PROGRAM = "from recretrain.commands.cli import main; raise SystemExit(main())"
@@ -148,6 +152,28 @@ def test_a_process_that_dies_ends_the_run_with_one_line_and_it_goes_on(tmp_path:
         result = done("sml", tmp_path / place, "trainer.devices=2", *LONG)
         assert result.returncode == 0, result.stderr
     assert runs.differences(runs.kept(tmp_path / "killed"), runs.kept(tmp_path / "whole")) == []
+
+
+@pytest.mark.parametrize(
+    ("threads", "said"),
+    [
+        ("many", r"process 2 of 2 of the run failed \(RuntimeError: set_num_threads.*\); the same command goes on"),
+        (1, r"yelp: review\.json .* not found at .*none/yelp"),
+    ],
+    ids=["bug", "mistake"],
+)
+def test_what_ends_a_process_is_said_by_the_first(threads: Any, said: str, tmp_path: Path) -> None:
+    config, choices = compose([*runs.words("sml", tmp_path), "data.source=raw"])
+    text = OmegaConf.to_yaml(config, resolve=True)
+    begun = Job(config=text, choices=choices, prepared="", folder="", done=0, cuda=False, threads=threads)
+
+    def wait_for_it() -> None:
+        with together(2, torch.device("cpu"), begun) as peers:
+            assert peers is not None
+            peers.wait()
+
+    with pytest.raises(Mistake, match=said):
+        wait_for_it()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
