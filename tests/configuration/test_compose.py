@@ -83,6 +83,10 @@ LATER_VALUES = {
 }
 
 
+def test_every_key_that_came_later_has_another_value_here() -> None:
+    assert LATER_VALUES.keys() == LATER.keys()
+
+
 @pytest.mark.parametrize("key", LATER)
 def test_keys_that_came_later_count_once_they_are_changed(key: str) -> None:
     table = ("method=fine_tune", "data=table", "data.path=rows.csv", "cut@data.cut=months")
