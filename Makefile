@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 DEMO := experiment=demo data=yelp method=fine_tune,full_retrain,sml hydra.launcher.n_jobs=1 trainer.threads=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow fuzz check format bench clean
+.PHONY: help demo test test-slow fuzz check format bench bench-peers clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## SML, fine-tune and full-retrain on generated reviews: bar, one line per period, table (a minute)
 	$(BIN)/recretrain run -m $(DEMO)
@@ -38,6 +38,9 @@ format: $(READY) ## put the code into shape
 
 bench: $(READY) ## speed and memory as ratios, measured in one run
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
+
+bench-peers: $(READY) ## RecBole, Cornac and implicit beside ours, in an environment of their own (ten minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.peers
 
 clean: ## remove what tools left; data/ and outputs/ stay
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

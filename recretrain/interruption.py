@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 _DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # those of them that the platform has
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")  # those of them that the platform has; the last: Slurm's warning
 
 
 class Interruption(BaseException):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 FORMAT = 2  # of run.json, rows.csv, costs.csv and ranks.npz
 
@@ -34,6 +34,7 @@ LATER: Mapping[str, Any] = {  # keys that came later, and the value of each unde
     "data.cut.open": "keep",
     "eval.questions.had": "left_out",
     "schedule.again": 0,
+    "trainer.devices": 1,
     "method.learner.loss": "log",
     "method.learner.optimizer": "dense",
     "method.pretraining.loss": "log",
@@ -95,7 +96,8 @@ class Process(TypedDict):
     tasks: list[int]  # the first and the last
     versions: dict[str, str]
     device: str
-    threads: int
+    devices: NotRequired[int]  # processes that learned together; one where it is not said
+    threads: int  # of each
     precision: str
     started: str
 
@@ -104,6 +106,7 @@ class _Later(TypedDict, total=False):
     """What runs of the same format do not have if they were begun before it was known."""
 
     lineage: list[str]  # of the data, a digest a period (data/lineage.py)
+    devices: int  # processes that learn together, each with `threads`
     processes: list[Process]  # in order; `versions`, `device`, ... of the card are those of the first
 
 

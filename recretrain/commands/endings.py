@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
+from recretrain.commands.clusters import queued_again
 from recretrain.configuration.messages import choose_from
 from recretrain.errors import Mistake
 from recretrain.interruption import Interruption, interruptible
@@ -25,7 +26,8 @@ def ended(command: Callable[[], None]) -> int:
         return _exit_code(stop)
     except (Interruption, KeyboardInterrupt) as stop:
         found = stop if isinstance(stop, Interruption) else Interruption(signal.SIGINT)
-        print(f"recretrain: {found}", file=sys.stderr)
+        again = queued_again(found)
+        print(f"recretrain: {found}" + (f"; {again}" if again else ""), file=sys.stderr)
         return found.code
     except BrokenPipeError:
         return _nobody_reads()

@@ -6,13 +6,14 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hydra.experimental.callback import Callback
 
 from recretrain.commands import sweeps
+from recretrain.commands.clusters import jobs_told
 from recretrain.commands.endings import words_of
 from recretrain.commands.families import GROUPS, left_out, only_what_fits
 from recretrain.commands.outcomes import Outcome, in_error_file, read, told, write
@@ -32,7 +33,8 @@ def launch(arguments: Sequence[str]) -> None:
     register_schema()
     words = choices_first(paths_quoted(options_first(arguments)))
     check_folders(words)
-    with explained(), careful_reading(), _fitting(words), _argv(["recretrain run", *words]), _errors_reach_us():
+    argv = _argv(["recretrain run", *words])
+    with explained(), careful_reading(), _fitting(words), argv, _errors_reach_us(), jobs_told():
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
 
 
@@ -102,7 +104,9 @@ def job(config: DictConfig) -> None:
     sweeping = hydra_config.mode is RunMode.MULTIRUN
     if sweeping:
         sweeps.end_with_owner()
-        write(Path(hydra_config.sweep.dir), hydra_config.job.num, _attempt(config, hydra_config))
+        outcome = _attempt(config, hydra_config)
+        with suppress(FileNotFoundError):  # the sweep's command has ended, and nobody waits for it any more
+            write(Path(hydra_config.sweep.dir), hydra_config.job.num, outcome)
         return
     with stops():
         folder = _train(config, hydra_config, jobs=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from recretrain.data.interactions import Interactions
 Triples = tuple[Tensor, Tensor, Tensor]  # user, positive item, negative item: [B] each
 Negatives = Callable[[Tensor, Tensor, torch.Generator], Tensor]  # positions of rows [N], their users [N] -> items [N]
 Order = Callable[[torch.Generator], Tensor]  # -> positions of rows, as an epoch takes them
+Cut = TypeVar("Cut")  # a batch, or a column of one
 
 
 class Epoch(Protocol):
@@ -24,6 +25,19 @@ class Epoch(Protocol):
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]: ...
+
+
+def part_of(batch: Cut, rank: int, ranks: int) -> Cut:
+    """Neighbouring rows of a batch: those of process `rank` of `ranks`, as many as the others have or one more.
+
+    Every column is cut by its own rows, in batches within the batch too; what is no column stays as it is.
+    """
+    if isinstance(batch, Tensor):
+        return batch[len(batch) * rank // ranks : len(batch) * (rank + 1) // ranks]  # type: ignore[return-value]
+    if not isinstance(batch, tuple):
+        return batch
+    columns = [part_of(column, rank, ranks) for column in batch]
+    return batch._make(columns) if hasattr(batch, "_make") else tuple(columns)  # type: ignore[return-value]
 
 
 def permutation(n: int, generator: torch.Generator) -> Tensor:

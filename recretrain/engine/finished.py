@@ -26,6 +26,7 @@ def finished(folder: Path, trusted: Sequence[str] = ()) -> tuple[Experiment, Ret
     neither recretrain's nor of the `trusted` packages.
     """
     config, facts = stored(folder, trusted)  # before the store, which would make the folder of a misspelt name
+    config.trainer.devices = 1  # whatever it was learned on
     if config.trainer.device == "cuda":  # what is learned on a GPU answers on a machine without one
         config.trainer.device = "auto"
     choices = choices_of(facts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from itertools import islice
 from typing import Any
 
@@ -16,6 +17,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from recretrain.backbones.base import Backbone
 from recretrain.data.batches import Epoch
 from recretrain.engine.losses import Losses
+from recretrain.engine.peers import Peers
 from recretrain.engine.pretrained import Pretrained
 from recretrain.methods.objective import Objective
 
@@ -29,12 +31,14 @@ class Fitter:
         generator: torch.Generator,
         precision: str,
         pretrained: Pretrained | None = None,
+        peers: Peers | None = None,
     ) -> None:
-        """Without `pretrained` nothing is shared between runs."""
+        """Without `pretrained` nothing is shared between runs; without `peers` this process does the run alone."""
         self.device = device
         self.generator = generator
         self._precision = precision
         self._pretrained = pretrained
+        self._peers = peers
         self.losses = Losses()
         logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
@@ -42,7 +46,7 @@ class Fitter:
         if epochs < 1:
             raise ValueError(f"{type(objective).__name__}: a fit of {epochs} epochs learns nothing")
         given: Any = Bundles(data, objective.bundle) if isinstance(objective, Objective) else data
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), self._peers.fitting(objective) if self._peers else nullcontext():
             # tables of the data's shape, whole-batch iterables: none of Lightning's advice on loaders applies
             warnings.filterwarnings("ignore", module="pytorch_lightning")
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")
@@ -54,6 +58,15 @@ class Fitter:
         self.losses.measured(value)
 
     def once(self, name: str, backbone: Backbone, train: Callable[[], None]) -> None:
+        if self._peers is not None:
+            with self._peers.deciding(train) as all_train:
+                self._once_here(name, backbone, all_train)
+            self._peers.same_weights(backbone)
+            self._peers.same_random(self.generator)
+        else:
+            self._once_here(name, backbone, train)
+
+    def _once_here(self, name: str, backbone: Backbone, train: Callable[[], None]) -> None:
         if self._pretrained is None:
             train()
         else:

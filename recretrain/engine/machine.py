@@ -14,30 +14,41 @@ _MANY = 64  # threads that a run may ask for wherever it is begun
 
 
 class Machine:
-    """Only `precision` changes results on purpose, and is part of a run's digest."""
+    """`precision` and more than one of `devices` change results, and are part of a run's digest."""
 
     def __init__(
         self,
         *,
         device: Literal["auto", "cpu", "cuda"],
+        devices: Annotated[int, Within(1, 64)],
         precision: Literal["32-true", "bf16-mixed"],
         threads: Annotated[int, Within(0, 1024)],
         progress: bool,
     ) -> None:
-        """`threads`: of torch; 0: all cores divided by the jobs that share them. `progress`: a bar over the tasks."""
+        """`devices`: processes that learn together, each with a GPU or threads of its own.
+
+        `threads`: of torch, in each; 0: all cores divided by the processes that share them. `progress`: a bar over the
+        tasks.
+        """
         if threads > (most := max(_MANY, cores())):
             raise ConfigError(
                 f"trainer.threads={threads}, but this machine has {cores()} cores for them; "
                 f"give at most {most}, or 0 for all cores"
             )
         self.device = device_named(device)
+        if self.device.type == "cuda" and devices > torch.cuda.device_count():
+            raise ConfigError(
+                f"trainer.devices={devices}, but torch sees {torch.cuda.device_count()} CUDA devices; give at most "
+                "as many, or trainer.device=cpu"
+            )
+        self.devices = devices
         self.precision = precision
         self.progress = progress
         self.asked_threads = threads
 
     def threads(self, jobs: int) -> int:
-        """The threads of one of `jobs` runs that share this machine."""
-        return self.asked_threads or max(1, cores() // jobs)
+        """The threads of each process of one of `jobs` runs that share this machine."""
+        return self.asked_threads or max(1, cores() // (jobs * self.devices))
 
 
 def cores() -> int:

@@ -42,6 +42,7 @@ def process_of(card: RunCard, done: int) -> Process:
         "tasks": [done, done - 1],  # none yet
         "versions": card["versions"],
         "device": card["device"],
+        "devices": card["devices"],
         "threads": card["threads"],
         "precision": card["precision"],
         "started": card["started"],

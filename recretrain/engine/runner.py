@@ -23,12 +23,14 @@ from recretrain.engine.build import Experiment, experiment
 from recretrain.engine.costs import Meter
 from recretrain.engine.fitter import Fitter
 from recretrain.engine.growth import check_same_data
+from recretrain.engine.peers import Peers
 from recretrain.engine.pretrained import Pretrained, code_of
 from recretrain.engine.progress import Progress
 from recretrain.engine.refusals import check_questions, no_folder_left, users_by_name
 from recretrain.engine.seeds import seed_task
 from recretrain.engine.store import RunStore
-from recretrain.errors import Mistake
+from recretrain.engine.together import Job, together
+from recretrain.errors import ConfigError, Mistake
 from recretrain.evaluation.base import Answer, Evaluator
 from recretrain.interruption import interruptible
 from recretrain.methods.base import RetrainMethod
@@ -82,9 +84,10 @@ def _run(asked: Experiment, store: RunStore, jobs: int) -> None:
     bar = asked.machine.progress and jobs == 1
     progress = Progress(f"{card['method']} on {card['data']}{synthetic}", bar=bar, logger=asked.logger)
     progress.begins(asked.names.text)
-    for index in loop(asked, store, progress, threads):
-        here["tasks"][1] = index
-        store.write_card(card)
+    with together(asked.machine.devices, asked.machine.device, _job(asked, store, threads)) as peers:
+        for index in loop(asked, store, progress, threads, peers):
+            here["tasks"][1] = index
+            store.write_card(card)
     progress.ends()
 
 
@@ -104,8 +107,11 @@ def _is_done(asked: Experiment, store: RunStore) -> bool:
     return True
 
 
-def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int) -> Iterator[int]:
-    """Do the tasks from the first unfinished one to the last; yields each when it is finished."""
+def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int, peers: Peers | None) -> Iterator[int]:
+    """Do the tasks from the first unfinished one to the last; yields each when it is finished.
+
+    `peers` do the same updates (engine/follower.py), and nothing else.
+    """
     method, device, seed = asked.method(), asked.machine.device, asked.names.seed
     meters: list[Meter] = []
     makers = asked.schedule.tasks(asked.stream, lambda what, rows: meters[-1].on_read(what, rows))
@@ -113,6 +119,9 @@ def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int) -
     if done:
         store.check()
         method.load_state_dict(store.state(done - 1, device))
+    if peers is not None:
+        _check_divides(method, peers)
+        peers.wait()
     for index, make_task in progress.over(list(enumerate(makers))[done:], len(makers)):
         meters.append(meter := Meter(device))
         task = make_task()
@@ -120,10 +129,12 @@ def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int) -
         meter.begin()
         generator = seed_task(seed, index, device)
         shared = Pretrained(asked.pretrained, _identity(asked, task, threads), asked.settings.method, meter)
-        fit = Fitter(device, generator, asked.machine.precision, shared)
+        fit = Fitter(device, generator, asked.machine.precision, shared, peers)
         if not task.period.empty:
             method.update(task, fit)
         meter.stop()
+        if peers is not None:
+            meter.cpu_seconds = float(peers.summed(torch.tensor(meter.cpu_seconds)))
         check_finite(method, task)
         answer = answered(method, task, asked.evaluator, device)
         rows, kept = [*foreseen.rows, *answer.rows], {**foreseen.kept, **answer.kept}
@@ -131,6 +142,27 @@ def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int) -
         store.commit(_costs(index, meter, method), rows, kept, method.state_dict(), losses)
         progress.finished(task, rows, meter, losses)
         yield index
+
+
+def _check_divides(method: RetrainMethod[Any], peers: Peers) -> None:
+    """Raise ConfigError for a method that several processes would be idle with; one that fits says so in its fit."""
+    if not method.trained_parameters():
+        raise ConfigError(
+            f"trainer.devices={peers.count}: {type(method).__name__} has no weights that processes could learn "
+            "together; set trainer.devices=1"
+        )
+
+
+def _job(asked: Experiment, store: RunStore, threads: int) -> Job:
+    return {
+        "config": asked.names.text,
+        "choices": asked.names.choices,
+        "prepared": asked.stream.card["digest"],
+        "folder": str(store.folder),
+        "done": store.done(),
+        "cuda": asked.machine.device.type == "cuda",
+        "threads": threads,
+    }
 
 
 def answered(method: RetrainMethod[Any], task: Task, evaluator: Evaluator, device: torch.device) -> Answer:
@@ -208,6 +240,7 @@ def card_of(asked: Experiment, threads: int) -> RunCard:
         "asked": asked.evaluator.questions.card(),
         "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
         "device": str(asked.machine.device),
+        "devices": asked.machine.devices,
         "threads": threads,
         "precision": asked.machine.precision,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -217,13 +250,19 @@ def card_of(asked: Experiment, threads: int) -> RunCard:
 def _identity(asked: Experiment, task: Task, threads: int) -> dict[str, Any]:
     """All that decides pre-trained weights but the learner: see `Pretrained`."""
     machine = asked.machine
+    together = [machine.devices] if machine.devices > 1 else []
     return {
         "data": asked.stream.card["digest"],
         "period": [task.index, task.period.index, task.period.name],
         "asked": asked.settings.questions,
         "backbone": [asked.settings.backbone, code_of(asked.settings.backbone)],
         "seed": asked.names.seed,
-        "machine": [machine.device.type, machine.precision, threads],
+        "machine": [
+            machine.device.type,
+            machine.precision,
+            threads,
+            *together,
+        ],
         "versions": {name: version(name) for name in ("recretrain", "torch")},
     }
 

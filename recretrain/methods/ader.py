@@ -93,10 +93,11 @@ def _with_exemplars(weight: float, second: Callable[[SequenceBackbone, int, Tens
     """L_CE + weight x a `second` loss of the exemplars, which pass the network together with the new rows."""
 
     def loss(backbone: SequenceBackbone, known: int, batch: PrefixBatch) -> Tensor:
-        assert batch.exemplars is not None
+        if batch.exemplars is None:  # of several processes, one that has none of them
+            return plain(backbone, known, batch)
         new, old = _together(backbone, batch, batch.exemplars)
         kept = second(backbone, known, old, batch.exemplars)
-        return cross_entropy(new, backbone.output, batch.label, known) + weight * kept
+        return cross_entropy(new, backbone.output, batch.label, known) + weight * batch.exemplars.share * kept
 
     return loss
 

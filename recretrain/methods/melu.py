@@ -93,6 +93,8 @@ class MeLU(Retrain[ContentNet]):
 class MetaLoss(Objective[Episode]):
     """Mean over users of the squared error on their queries, after local updates on their support."""
 
+    divides = True
+
     def __init__(self, backbone: ContentNet, local: LocalUpdates | None, optimizer: Optimizer | None) -> None:
         super().__init__(optimizer)
         self.backbone = backbone

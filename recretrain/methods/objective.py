@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.optim import Optimizer
 
+from recretrain.data.batches import part_of
+
 Batch = TypeVar("Batch")  # a tuple of tensors
+
+
+class Peers(Protocol):
+    """The processes that learn every batch together, as one of them sees them."""
+
+    rank: int
+    count: int
+
+    def add_up(self, optimizer: Optimizer) -> None:
+        """Give each of the optimiser's weights the sum of the gradients that the processes have of it."""
+
+    def summed(self, value: Tensor) -> Tensor:
+        """The sum over the processes."""
 
 
 class Objective(LightningModule, ABC, Generic[Batch]):
@@ -22,6 +37,9 @@ class Objective(LightningModule, ABC, Generic[Batch]):
     """
 
     bundle: ClassVar[int] = 16  # batches to one step of Lightning
+    divides: ClassVar[bool] = False  # whether processes may learn parts of a batch: its loss is the mean of its rows'
+    share = 1.0  # of a batch's rows, those that `loss` is given; a sum over rows is to be divided by it
+    peers: Peers | None = None  # None: this process learns whole batches
 
     def __init__(self, optimizer: Optimizer | None) -> None:
         """`optimizer` belongs to the caller: its moments live as long as the caller wants (None: for loss alone)."""
@@ -35,20 +53,38 @@ class Objective(LightningModule, ABC, Generic[Batch]):
     def loss(self, batch: Batch) -> Tensor | None:
         """The loss of one batch; None: no step is taken for it.  # -> []"""
 
+    def part(self, batch: Batch, rank: int, ranks: int) -> Batch | None:
+        """The rows of a batch that process `rank` of `ranks` learns; the first one has all of a very short batch."""
+        if len(batch[0]) < ranks:  # type: ignore[index]
+            return None if rank else batch
+        return part_of(batch, rank, ranks)
+
     def training_step(self, bundle: tuple[Batch, ...], index: int) -> None:
         assert self._optimizer is not None
         for batch in bundle:
-            loss = self.loss(batch)
+            loss = self.loss(batch) if self.peers is None else self._loss_of_part(batch, self.peers)
             if loss is None:
                 continue
             self._epoch.add(loss.detach())
             self._optimizer.zero_grad()
             with torch.autocast(loss.device.type, enabled=False):  # under mixed precision the forward alone is mixed
                 loss.backward()  # type: ignore[no-untyped-call]
+            if self.peers is not None:
+                self.peers.add_up(self._optimizer)
             self._optimizer.step()
 
+    def _loss_of_part(self, batch: Batch, peers: Peers) -> Tensor | None:
+        """What this process adds to the loss of the batch."""
+        part = self.part(batch, peers.rank, peers.count)
+        if part is None:
+            return torch.zeros((), device=self.device, requires_grad=True)
+        self.share = len(part[0]) / len(batch[0])  # type: ignore[index]
+        loss = self.loss(part)
+        return None if loss is None else loss * self.share
+
     def on_train_epoch_end(self) -> None:
-        self._epoch_losses.append(self._epoch.taken())
+        mean = self._epoch.taken()
+        self._epoch_losses.append(mean if self.peers is None else self.peers.summed(mean))
 
     def epoch_losses(self) -> list[Tensor]:
         """The mean loss of each epoch since this was asked last, on the device of the fit.  # [] each"""

@@ -325,6 +325,8 @@ def batches_of(mf: MF, period: Period, fit: Fit, *, negatives: Drawn, batch_size
 class _Blended(Objective[Triples]):
     """Rows of a batch as the transfer would serve them: user, positive and negative items."""
 
+    divides = True
+
     def __init__(self, transfer: nn.ModuleDict, optimizer: Optimizer | None) -> None:
         super().__init__(optimizer)
         self.transfer = transfer
@@ -355,7 +357,7 @@ class FreshObjective(_Blended):
         if not self._reg:
             return loss
         rows = take(self.mf.user, user), take(self.mf.item, positive), take(self.mf.item, negative)
-        return loss + self._reg * summed_squares(*rows)
+        return loss + self._reg / self.share * summed_squares(*rows)
 
 
 class TransferObjective(_Blended):

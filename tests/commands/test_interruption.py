@@ -23,13 +23,15 @@ WORDS = [
 SAID = {
     signal.SIGINT: "recretrain: interrupted; the same command goes on where it stopped",
     signal.SIGTERM: "recretrain: stopped by SIGTERM; the same command goes on where it stopped",
+    signal.SIGUSR1: "recretrain: stopped by SIGUSR1; the same command goes on where it stopped",
 }
 
 
 @pytest.fixture(autouse=True)
 def signals_are_heard() -> Iterator[None]:
     """As in a terminal: a job in the background of a script is told to ignore Ctrl-C, and hands that on."""
-    heard = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    ending = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    heard = {signal.SIGINT: signal.default_int_handler, **dict.fromkeys(ending, signal.SIG_DFL)}
     before = {number: signal.signal(number, handler) for number, handler in heard.items()}
     yield
     for number, handler in before.items():

@@ -97,12 +97,17 @@ LATER_VALUES = {
     "data.cut.open": "data.cut.open=drop",
     "eval.questions.had": "eval.questions.had=offered",
     "schedule.again": "schedule.again=2",
+    "trainer.devices": "trainer.devices=2",
     "method.learner.loss": "method.learner.loss=bpr",
     "method.learner.optimizer": "method.learner.optimizer=rows",
     "method.pretraining.loss": "method.pretraining.loss=bpr",
     "method.pretraining.optimizer": "method.pretraining.optimizer=sgd",
     "eval.questions.draws": "eval.questions.draws=counted",
 }
+
+
+def test_every_key_that_came_later_has_another_value_here() -> None:
+    assert LATER_VALUES.keys() == LATER.keys()
 
 
 @pytest.mark.parametrize("key", LATER)

@@ -11,7 +11,8 @@ from recretrain.errors import ConfigError
 
 
 def of(**changes) -> Machine:
-    return Machine(**{"device": "cpu", "precision": "32-true", "threads": 0, "progress": False, **changes})
+    plain = {"device": "cpu", "devices": 1, "precision": "32-true", "threads": 0, "progress": False}
+    return Machine(**{**plain, **changes})
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,23 @@ def test_a_gpu_that_is_not_there_is_named_with_the_cure(monkeypatch):
 
     with pytest.raises(ConfigError, match=r"trainer\.device=cuda, but torch sees no CUDA device; use trainer\.device="):
         of(device="cuda")
+
+
+def test_processes_of_a_run_share_the_cores_too(monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: 8)
+
+    assert of(devices=2).threads(2) == 2
+
+
+def test_more_devices_than_there_are_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+    assert of(device="cuda", devices=2).devices == 2
+    with pytest.raises(ConfigError, match=r"trainer\.devices=3, but torch sees 2 CUDA devices; give at most as many"):
+        of(device="cuda", devices=3)
+    assert of(device="cpu", devices=3).devices == 3
 
 
 def test_far_more_threads_than_cores_are_refused(monkeypatch):

@@ -92,6 +92,8 @@ class LogLossLearner(Learner[MF]):
 class PairLoss(Objective[Triples]):
     """A loss of a pair's MF scores, plus reg x summed squares of the batch's rows (sml.md, e, g)."""
 
+    divides = True
+
     def __init__(self, backbone: MF, optimizer: Optimizer | None, *, reg: float) -> None:
         super().__init__(optimizer)
         self.backbone = backbone
@@ -106,7 +108,7 @@ class PairLoss(Objective[Triples]):
         u = take(self.backbone.user, user)
         i, j = take(self.backbone.item, positive), take(self.backbone.item, negative)
         loss = self.of_scores(dot(u, i), dot(u, j))
-        return loss + self._reg * summed_squares(u, i, j) if self._reg else loss
+        return loss + self._reg / self.share * summed_squares(u, i, j) if self._reg else loss
 
 
 class LogLoss(PairLoss):

@@ -39,6 +39,7 @@ class Exemplars(NamedTuple):
     user: Tensor  # [E]
     label: Tensor  # [E]
     answer: Tensor | None  # [E, d] the teacher's vectors, where the loss distils
+    share: float = 1.0  # of all exemplars of the step, in proportion to the share of its new prefixes
 
 
 class PrefixBatch(NamedTuple):
@@ -158,6 +159,8 @@ class NextItemLearner(Learner[SequenceBackbone]):
 class NextItemLoss(Objective[PrefixBatch]):
     """The loss of a batch of prefixes; the soft-max runs over all known items."""
 
+    divides = True
+
     def __init__(self, backbone: SequenceBackbone, optimizer: Optimizer | None, loss: Loss, known: int) -> None:
         super().__init__(optimizer)
         self.backbone = backbone
@@ -166,6 +169,14 @@ class NextItemLoss(Objective[PrefixBatch]):
 
     def loss(self, batch: PrefixBatch) -> Tensor:
         return self._loss(self.backbone, self._known, batch)
+
+    def part(self, batch: PrefixBatch, rank: int, ranks: int) -> PrefixBatch | None:
+        mine = super().part(batch, rank, ranks)
+        if mine is None or mine.exemplars is None or batch.exemplars is None:
+            return mine
+        kept = len(mine.exemplars.label) / len(batch.exemplars.label)
+        share = kept / (len(mine.label) / len(batch.label))
+        return mine._replace(exemplars=mine.exemplars._replace(share=share) if kept else None)
 
 
 def plain(backbone: SequenceBackbone, known: int, batch: PrefixBatch) -> Tensor:

@@ -52,6 +52,8 @@ def rated_rows(lesson: Lesson) -> Interactions:
 class SquaredError(Objective[Rated]):
     """Mean squared error of ratings."""
 
+    divides = True
+
     def __init__(self, backbone: RatingBackbone, optimizer: Optimizer | None) -> None:
         super().__init__(optimizer)
         self.backbone = backbone
