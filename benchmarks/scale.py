@@ -155,6 +155,41 @@ def _committed(folder: Path, size: int, task: int) -> float:
     return seconds
 
 
+def steps_dense(folder: Path, size: int) -> float:
+    """A hundred steps of fine-tune over batches of 64 rows, d = 64: Adam over the whole tables."""
+    return _steps(size, "dense")
+
+
+def steps_rows(folder: Path, size: int) -> float:
+    """The same by Adam for the rows of a batch alone."""
+    return _steps(size, "rows")
+
+
+def steps_sgd(folder: Path, size: int) -> float:
+    """The same by plain steps."""
+    return _steps(size, "sgd")
+
+
+def _steps(size: int, optimizer: Literal["dense", "rows", "sgd"]) -> float:
+    import torch
+
+    from recretrain.backbones.mf import MF
+    from recretrain.backbones.optimizers import optimizer_of
+    from recretrain.data.vocabulary import Vocabulary
+    from recretrain.methods.learners.log_loss import LogLoss
+
+    torch.set_num_threads(1)
+    users, items = IDS[size]
+    mf = MF(vocabulary=Vocabulary.of(n_users=users, n_items=items), embedding_size=64, init_std=0.1)
+    made = optimizer_of(optimizer, list(mf.parameters()), learning_rate=0.001)
+    random = torch.Generator().manual_seed(0)
+    ids = [torch.randint(most, (64,), generator=random) for _ in range(101) for most in (users, items, items)]
+    batches = [(ids[at], ids[at + 1], ids[at + 2]) for at in range(0, len(ids), 3)]
+    objective = LogLoss(mf, made, reg=0.0)
+    objective.training_step(tuple(batches[:1]), 0)
+    return cpu_seconds(lambda: objective.training_step(tuple(batches[1:]), 0))
+
+
 def _prepared(folder: Path) -> Path:
     from dataclasses import replace
 
@@ -190,7 +225,8 @@ def _stream(folder: Path, draws: Literal["stored", "counted"]) -> Stream:
 PARTS: dict[str, Callable[[Path, int], float | None]] = {
     part.__name__: part
     for part in (
-        minimal, prepare, sort_by_user, seen_before, candidates_stored, candidates_counted, state_whole, state_changes
+        minimal, prepare, sort_by_user, seen_before, candidates_stored, candidates_counted, state_whole, state_changes,
+        steps_dense, steps_rows, steps_sgd,
     )
 }  # fmt: skip
 
