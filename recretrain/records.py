@@ -35,6 +35,8 @@ LATER: Mapping[str, Any] = {  # keys that came later, and the value of each unde
     "eval.questions.had": "left_out",
     "schedule.again": 0,
     "trainer.devices": 1,
+    "trainer.matmul": "highest",
+    "trainer.deterministic": False,
     "method.learner.loss": "log",
     "method.learner.optimizer": "dense",
     "method.pretraining.loss": "log",

@@ -41,10 +41,15 @@ def _facts() -> Iterator[tuple[str, str]]:
 def _machine() -> Iterator[tuple[str, str]]:
     import torch
 
+    from recretrain.engine.machine import cores
+
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     yield "devices", ", ".join(["cpu", *gpus])
-    threads = f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads"
-    yield "threads", f"{threads}, OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}"
+    told = ", ".join(f"{name}={os.environ.get(name, 'unset')}" for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY"))
+    yield (
+        "threads",
+        f"{cores()} cores: as many threads for a run alone, one for MeLU, whose operations are small; {told}",
+    )
     yield "free memory", _free_memory()
 
 

@@ -123,6 +123,12 @@ def method_of(settings: Settings, stream: Stream, seed: int, device: torch.devic
     return method
 
 
+def method_class(settings: Settings) -> type[RetrainMethod[Any]]:
+    """The class of the method, which says what holds for all of its runs."""
+    found: type[RetrainMethod[Any]] = get_class(settings.method["_target_"])
+    return found
+
+
 def check_settings(config: DictConfig, choices: Mapping[str, str]) -> None:
     """Raise Unfit where method, backbone and questions do not go together; no data are looked at."""
     settings = _settings(config)

@@ -18,11 +18,11 @@ from recretrain.engine.together import Job, further
 
 def follow(job: Job, peers: Peers) -> None:
     """Do the updates of the tasks that the first process does."""
-    torch.set_num_threads(job["threads"])
     config = OmegaConf.create(job["config"])
     assert isinstance(config, DictConfig)
     config.logger = None
     asked = experiment(config, choices=job["choices"], overrides=[], prepared=job["prepared"])
+    asked.machine.ready(job["threads"])
     method, device = asked.method(), asked.machine.device
     if job["done"]:
         method.load_state_dict(RunStore(Path(job["folder"])).state(job["done"] - 1, device))

@@ -1,4 +1,4 @@
-"""The machine of a run: its device, threads and number format (conf/trainer)."""
+"""The machine of a run: its device, threads, number formats and whether repeats are equal (conf/trainer)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MANY = 64  # threads that a run may ask for wherever it is begun
 
 
 class Machine:
-    """`precision` and more than one of `devices` change results, and are part of a run's digest."""
+    """All but `device`, `threads` and `progress` can change results, and is part of a run's digest."""
 
     def __init__(
         self,
@@ -22,10 +22,15 @@ class Machine:
         device: Literal["auto", "cpu", "cuda"],
         devices: Annotated[int, Within(1, 64)],
         precision: Literal["32-true", "bf16-mixed"],
+        matmul: Literal["highest", "high"],
+        deterministic: bool,
         threads: Annotated[int, Within(0, 1024)],
         progress: bool,
     ) -> None:
         """`devices`: processes that learn together, each with a GPU or threads of its own.
+
+        `matmul`: of products of single precision on a GPU, `high` rounds their factors to TF32. `deterministic`: sums
+        on a GPU in an order of their own, where torch has a way to.
 
         `threads`: of torch, in each; 0: all cores divided by the processes that share them. `progress`: a bar over the
         tasks.
@@ -43,12 +48,26 @@ class Machine:
             )
         self.devices = devices
         self.precision = precision
+        self.matmul = matmul
+        self.deterministic = deterministic
         self.progress = progress
         self.asked_threads = threads
 
-    def threads(self, jobs: int) -> int:
-        """The threads of each process of one of `jobs` runs that share this machine."""
-        return self.asked_threads or max(1, cores() // (jobs * self.devices))
+    def threads(self, jobs: int, useful: int | None = None) -> int:
+        """The threads of each process of one of `jobs` runs that share this machine.
+
+        `useful`: no more than these make the method faster.
+        """
+        some = max(1, cores() // (jobs * self.devices))
+        return self.asked_threads or (some if useful is None else min(some, useful))
+
+    def ready(self, threads: int) -> None:
+        """Have torch compute as this machine is told to, in this process."""
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(self.matmul)
+        if self.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(self.deterministic, warn_only=True)
 
 
 def cores() -> int:

@@ -19,7 +19,7 @@ from recretrain.data.kinds import TestSet
 from recretrain.data.lineage import lineage
 from recretrain.data.schedule import Task
 from recretrain.engine import provenance
-from recretrain.engine.build import Experiment, experiment
+from recretrain.engine.build import Experiment, experiment, method_class
 from recretrain.engine.costs import Meter
 from recretrain.engine.fitter import Fitter
 from recretrain.engine.growth import check_same_data
@@ -71,8 +71,9 @@ def _run(asked: Experiment, store: RunStore, jobs: int) -> None:
     if _is_done(asked, store):  # by a process that held the lock
         return
     before, done = store.card(), store.done()
-    threads = provenance.threads_of(before, done, asked.machine.asked_threads, asked.machine.threads(jobs))
-    torch.set_num_threads(threads)
+    some = asked.machine.threads(jobs, method_class(asked.settings).threads)
+    threads = provenance.threads_of(before, done, asked.machine.asked_threads, some)
+    asked.machine.ready(threads)
     now = card_of(asked, threads)
     here = provenance.process_of(now, done)
     card = provenance.joined(before, provenance.continued(before, now, done), here)
@@ -251,6 +252,8 @@ def _identity(asked: Experiment, task: Task, threads: int) -> dict[str, Any]:
     """All that decides pre-trained weights but the learner: see `Pretrained`."""
     machine = asked.machine
     together = [machine.devices] if machine.devices > 1 else []
+    rounded = [machine.matmul] if machine.matmul != "highest" else []
+    ordered = ["deterministic"] if machine.deterministic else []
     return {
         "data": asked.stream.card["digest"],
         "period": [task.index, task.period.index, task.period.name],
@@ -262,6 +265,8 @@ def _identity(asked: Experiment, task: Task, threads: int) -> dict[str, Any]:
             machine.precision,
             threads,
             *together,
+            *rounded,
+            *ordered,
         ],
         "versions": {name: version(name) for name in ("recretrain", "torch")},
     }

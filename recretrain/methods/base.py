@@ -56,6 +56,7 @@ class RetrainMethod(ABC, Stateful, Generic[B]):
     answers: ClassVar[type[TestSet] | None] = None  # the kind of questions it answers; None: those of its backbone
     learns_from: ClassVar[type[TestSet] | None] = None  # the kind that it learns from; None: from rows of any data
 
+    threads: ClassVar[int | None] = None  # of torch, beyond which it is no faster; None: that depends on its sizes
     grows_apart: ClassVar[str | None] = None  # as of a backbone: why a grown run is not one that knew all ids before
 
     def __init__(self, *, backbone: B) -> None:

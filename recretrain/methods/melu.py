@@ -66,6 +66,7 @@ class MeLU(Retrain[ContentNet]):
     """
 
     answers = SupportedRatings
+    threads = 1
     learner: EpisodeLearner
 
     def __init__(

@@ -12,6 +12,7 @@ from recretrain.errors import ConfigError
 
 def of(**changes) -> Machine:
     plain = {"device": "cpu", "devices": 1, "precision": "32-true", "threads": 0, "progress": False}
+    plain |= {"matmul": "highest", "deterministic": False}
     return Machine(**{**plain, **changes})
 
 
@@ -66,3 +67,28 @@ def test_far_more_threads_than_cores_are_refused(monkeypatch):
     assert of(threads=64).threads(1) == 64
     with pytest.raises(ConfigError, match=r"trainer\.threads=65, but this machine has 8 cores for them; give at most"):
         of(threads=65)
+
+
+@pytest.mark.parametrize(("given", "useful", "threads"), [(0, 1, 1), (0, 3, 3), (0, 99, 8), (5, 1, 5)])
+def test_a_method_takes_no_more_threads_than_help_unless_they_are_given(given, useful, threads, monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: 8)
+
+    assert of(threads=given).threads(1, useful) == threads
+
+
+def test_torch_computes_as_the_machine_is_told_to():
+    before = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    try:
+        of(matmul="high", deterministic=True).ready(1)
+        assert torch.get_float32_matmul_precision() == "high"
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        assert torch.get_num_threads() == 1
+
+        of().ready(2)  # the next run of a sweep, in the same process
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert not torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.set_num_threads(before[0])
+        torch.set_float32_matmul_precision(before[1])
+        torch.use_deterministic_algorithms(False)
