@@ -52,7 +52,11 @@ class DenseAdam(Adam):
         parted = {}
         for parameter in _parameters(self):
             gradient = parameter.grad
-            if isinstance(gradient, TableGradient) and (met := self._rows_met(parameter, gradient)) < len(parameter):
+            if (
+                isinstance(gradient, TableGradient)
+                and gradient.dim() == 2
+                and (met := self._rows_met(parameter, gradient)) < len(parameter)
+            ):
                 parted[parameter] = met, gradient
                 parameter.grad = None  # passed over by the step of the others
         result = super().step(closure)

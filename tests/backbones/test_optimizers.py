@@ -167,6 +167,23 @@ def test_a_step_without_rows_moves_none():
     assert torch.equal(weight, table())
 
 
+@pytest.mark.parametrize("shape", [(), (3,), (3, 2, 2)])
+def test_what_is_no_table_moves_whole(shape: tuple[int, ...]):
+    weight, other = nn.Parameter(torch.ones(shape)), nn.Parameter(torch.ones(shape))
+    adam, reference = DenseAdam([weight], learning_rate=RATE), Adam([other], lr=RATE, fused=True)
+    for _ in range(2):
+        state, adam = adam.state_dict(), DenseAdam([weight], learning_rate=RATE)
+        adam.load_state_dict(state)
+        adam.zero_grad()
+        gradient_of(weight).add_(0.5)
+        other.grad = torch.full(shape, 0.5)
+        adam.step()
+        reference.step()
+
+    assert torch.equal(weight, other)
+    assert not torch.equal(weight, torch.ones(shape))
+
+
 @pytest.mark.parametrize("name", ["dense", "rows", "sgd"])
 def test_other_parameters_move_and_lose_their_gradients(name: str):
     weight, bias = table(), nn.Parameter(torch.ones(3))

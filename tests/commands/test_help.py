@@ -78,7 +78,7 @@ def test_help_of_run_shows_values_and_comments_as_chosen(recretrain: Any) -> Non
     assert "  schedule=weeks_from_end  " in shown
     assert "  cut@data.cut=weeks_from_end  " in shown
     assert re.search(r"^  method\.loops=3 +rounds of \(fit fresh, teach transfer\) per period", shown, re.MULTILINE)
-    assert re.search(r"^  method\.pretraining\.learning_rate=0\.01 +Adam$", shown, re.MULTILINE)
+    assert re.search(r"^  method\.pretraining\.learning_rate=0\.01 +of Adam$", shown, re.MULTILINE)
     assert re.search(r"^  data\.cut\.days=7", shown, re.MULTILINE)
     assert "  data.path=DIGINETICA  " in shown
 

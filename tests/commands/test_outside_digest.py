@@ -40,6 +40,7 @@ OTHER = {  # of each key: another value, or several that give it one
     "schedule.last_test": ["schedule.last_test=4"],
     "data.about": ["data.about.summary=words"],
     "data.path": ["data.path=elsewhere"],
+    "search": ["search=[]"],
 }
 
 
