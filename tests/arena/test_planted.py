@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recretrain.arena.arena import Arena, Outcome
+from recretrain.arena.arena import Arena, Outcome, RunOne
 from recretrain.arena.forgetting import memory_of
-from recretrain.arena.standings import Standing, cheapest_level
+from recretrain.arena.standings import Standing, cheapest_level, figure_of
 from recretrain.arena.wish import wish_of
 from recretrain.commands.arena import QUIET
 from recretrain.commands.run import one
@@ -21,7 +21,7 @@ USERS, ITEMS, TASTES, PERIODS, ROWS = 150, 60, 6, 7, 1500
 ASKED = [
     *("data=table", "data.name=planted", f"data.cut.periods={PERIODS}", "schedule=next_period", "schedule.start=3"),
     *("schedule.first_test=4", "schedule.choosing=1", "eval.questions.candidates=30", "eval.ks=[5]"),
-    *("eval.questions.had=offered", "data.filters.repeats=keep", "trainer.threads=1", "seeds=2", "trials=1"),
+    *("eval.questions.had=offered", "data.filters.repeats=keep", "trainer.threads=1", "seeds=2"),
 ]
 SGD = [f"method.{part}.{key}" for part in ("pretraining",) for key in ("epochs=40", "learning_rate=0.02")]
 
@@ -40,10 +40,10 @@ def world(file: Path, *, drifts: bool) -> None:
     file.write_text("\n".join(lines) + "\n")
 
 
-def held(folder: Path, methods: Sequence[str], *more: str) -> Outcome:
-    words = [*ASKED, f"data.path={folder / 'rows.csv'}", f"methods={','.join(methods)}", *SGD, *more]
+def held(folder: Path, methods: Sequence[str], *more: str, run: RunOne | None = None) -> Outcome:
+    words = ["trials=1", *ASKED, f"data.path={folder / 'rows.csv'}", f"methods={','.join(methods)}", *SGD, *more]
     paths = [f"paths.outputs={folder / 'out'}", f"paths.cache={folder / 'cache'}"]
-    return Arena(wish_of([*words, *paths]), lambda overrides: one([*overrides, QUIET])).held()
+    return Arena(wish_of([*words, *paths]), run or (lambda overrides: one([*overrides, QUIET]))).held()
 
 
 def by_method(outcome: Outcome) -> Mapping[str, Standing]:
@@ -103,6 +103,27 @@ def test_what_is_asked_again_tells_what_was_kept(drifting: Path) -> None:
     assert tuned.learned == tuned.matrix[5][5]
     assert tuned.backward is None  # the last task learns period 5: nothing comes later
     assert tuned.forward == pytest.approx((tuned.matrix[5][4] + tuned.matrix[6][5]) / 2)
+
+
+def test_no_trial_sees_a_tested_period_and_all_methods_have_as_many(drifting: Path) -> None:
+    asked: list[Sequence[str]] = []
+
+    def run(overrides: Sequence[str]) -> Path:
+        asked.append(overrides)
+        return one([*overrides, QUIET])
+
+    outcome = held(drifting, ["fine_tune", "spmf"], "trials=3", run=run)
+
+    finals = [words for words in asked if any(word.startswith("seed=") for word in words)]
+    trials = [words for words in asked if words not in finals]
+    assert all("schedule.last_test=4" in words for words in trials)
+    assert not any(word.startswith("schedule.last_test") for words in finals for word in words)
+    assert {method: len(found) for method, found in outcome.searched.items()} == {"fine_tune": 3, "spmf": 3}
+    for method, found in outcome.searched.items():
+        best = max(found, key=lambda trial: trial.value or 0.0)
+        assert {figure_of(run, "recall@5", "choosing") for run in outcome.finals[method] if run.seed == 0} == {
+            best.value
+        }
 
 
 def test_an_arena_goes_on_with_what_it_has_decided(drifting: Path, monkeypatch: pytest.MonkeyPatch) -> None:
