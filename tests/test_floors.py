@@ -22,7 +22,7 @@ SEES: dict[str, set[str]] = {  # what a room imports besides
     "evaluation": {"data"},
     "methods": {"data", "backbones", "evaluation"},
     "engine": {"configuration", "preparation", "data", "backbones", "evaluation", "methods"},
-    "arena": {"configuration", "report", "engine"},
+    "arena": {"configuration", "data", "evaluation", "report", "engine"},
     "serving": {"configuration", "report", "data", "evaluation", "engine"},
     "commands": {"configuration", "preparation", "engine", "report", "serving", "arena"},
     "testing": {"configuration", "preparation", "data", "evaluation", "methods", "engine"},

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from recretrain.arena.spaces import Dimension, space_of
+from recretrain.configuration.build import build
 from recretrain.configuration.compose import compose, composition
 from recretrain.configuration.messages import choose_from
 from recretrain.configuration.options import headline
 from recretrain.configuration.signatures import check
+from recretrain.data.kinds import TestSet
 from recretrain.engine.build import check_settings
 from recretrain.errors import ConfigError, Unfit
+from recretrain.evaluation.base import Evaluator
 
 FLOORS = ("popularity", "recent", "label_frequency", "frozen", "item_mean", "rating_biases", "mapped_biases")
 
@@ -25,6 +28,7 @@ class Entrant:
     method: str
     about: str  # the headline of its file
     space: Sequence[Dimension]
+    is_near: bool = True  # to these questions: it needs nothing with them, such as histories
 
     @property
     def is_floor(self) -> bool:
@@ -39,13 +43,13 @@ class Field:
 
 
 def field(words: Sequence[str], wanted: Sequence[str] | None) -> Field:
-    """The methods that enter on the data of `words`.
+    """The methods that enter on the data of `words`, those first that need no more than the questions as they are.
 
     `wanted`: these alone; None: all whose file has a `search:` node, if only an empty one (variants of a method, such
     as rows of a paper's ablation, have none). Raises ConfigError for a name that is no method, and where none fits.
     """
     found, unfit = list[Entrant](), dict[str, str]()
-    files = _files(words)
+    files, asked = _files(words), _kind(compose(words)[0])
     for method in _entering(files, wanted):
         try:
             config, choices = compose([*words, f"method={method}"])
@@ -55,10 +59,17 @@ def field(words: Sequence[str], wanted: Sequence[str] | None) -> Field:
             unfit[method] = str(reason)
             continue
         node: Any = None if config.search is None else OmegaConf.to_container(config.search)
-        found.append(Entrant(method, headline(files[method]), space_of(method, node)))
+        near = _kind(config) is asked
+        found.append(Entrant(method, headline(files[method]), space_of(method, node), near))
     if not found:
         raise ConfigError("; ".join(unfit.values()) or "no method enters the arena on these data")
-    return Field(found, unfit)
+    return Field(sorted(found, key=lambda one: (not one.is_near, one.method)), unfit)
+
+
+def _kind(config: DictConfig) -> type[TestSet]:
+    """The kind of questions that a configuration asks."""
+    evaluator: Evaluator = build(config.eval, "eval")
+    return evaluator.questions.kind
 
 
 def _files(words: Sequence[str]) -> dict[str, Path]:

@@ -148,5 +148,9 @@ def test_methods_enter_by_the_questions_they_answer() -> None:
     assert {"melu", "rating_biases"} <= {one.method for one in rated.entrants}
     assert "fine_tune" in rated.unfit
     assert "melu_5" not in {one.method for one in rated.entrants}  # a variant, without a search of its own
+    names = [one.method for one in field(["data=yelp", "eval=sampled"], None).entrants]
+    assert max(map(names.index, ("fine_tune", "sml", "spmf", "popularity"))) < min(
+        map(names.index, ("ader", "gru4rec"))
+    )
     with pytest.raises(ConfigError, match="no method 'sm'"):
         field(["data=yelp"], ["sm"])
