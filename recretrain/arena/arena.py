@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from recretrain.arena.clock import TooLong, at_most
 from recretrain.arena.entrants import Entrant, Field, field
 from recretrain.arena.plan import LEAST, Plan, planned, slices
@@ -66,7 +68,15 @@ class Arena:
         self._why: dict[str, str] = {}  # the last reason of each method whose run failed
 
     def held(self) -> Outcome:
-        """Do what is left of it, and judge."""
+        """Do what is left of it, and judge. Raises ConfigError where another process is at it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / "arena.lock", timeout=0):
+                return self._held()
+        except Timeout:
+            raise ConfigError(f"another process holds the arena {self.folder}; wait for it") from None
+
+    def _held(self) -> Outcome:
         entered = field(self._words, self.wish.methods)
         log.info("%d methods enter: %s", len(entered.entrants), ", ".join(one.method for one in entered.entrants))
         last, longer = self._periods(entered.entrants[0])
@@ -216,8 +226,9 @@ class Arena:
             self._notes.put("spent", self._notes.get("spent", 0.0) + time.monotonic() - begun)
         if not settings and more:
             self._notes.kept(f"seconds {method}", time.monotonic() - begun)
-        (run,) = read_runs(folder)
-        return run
+        if not (found := read_runs(folder)):
+            raise ConfigError(f"{folder} cannot be read; delete it, and repeat the command")
+        return found[0]
 
     def _took_too_long(self, method: str, settings: Sequence[str]) -> bool:
         return bool(self._notes.get(_too_long(method, settings), 0.0))

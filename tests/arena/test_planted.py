@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 
 from recretrain.arena.arena import Arena, Outcome, RunOne
 from recretrain.arena.forgetting import memory_of
@@ -124,6 +125,16 @@ def test_no_trial_sees_a_tested_period_and_all_methods_have_as_many(drifting: Pa
         assert {figure_of(run, "recall@5", "choosing") for run in outcome.finals[method] if run.seed == 0} == {
             best.value
         }
+
+
+def test_two_processes_do_not_hold_one_arena(drifting: Path) -> None:
+    def run(overrides: Sequence[str]) -> Path:
+        (lock,) = (drifting / "out" / "arena").glob("alone-*/arena.lock")
+        with pytest.raises(Timeout), FileLock(lock, timeout=0):
+            pass
+        return one([*overrides, QUIET])
+
+    held(drifting, ["frozen"], "data.name=alone", run=run)
 
 
 def test_an_arena_goes_on_with_what_it_has_decided(drifting: Path, monkeypatch: pytest.MonkeyPatch) -> None:
