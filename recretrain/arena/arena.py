@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from recretrain.arena.clock import TooLong, at_most
-from recretrain.arena.entrants import Entrant, Field, field
+from recretrain.arena.entrants import FLOORS, Entrant, Field, field
 from recretrain.arena.plan import LEAST, Plan, planned, slices
 from recretrain.arena.search import Trial, best_of, trials
 from recretrain.arena.standings import Standing, figure_of, standings
@@ -87,7 +87,7 @@ class Arena:
             "%d trials of %d methods, then %d seeds: about %.0f min",
             plan.trials, len(plan.methods), plan.seeds, plan.seconds / 60,
         )  # fmt: skip
-        planned_ones = [one for one in entered.entrants if one.method in plan.methods]
+        planned_ones = [one for one in _floors_first(entered.entrants) if one.method in plan.methods]
         searched = {one.method: self._searched(one, plan, last, column) for one in planned_ones}
         finals = {
             method: runs
@@ -134,7 +134,9 @@ class Arena:
         Quick methods are done first; what is not done when a part of the budget is spent is left out.
         """
         found: dict[str, tuple[Run, float]] = {}
-        floors = [one.method for one in entered.entrants if one.is_floor]  # always in; frozen pre-trains for others too
+        floors = [
+            one.method for one in entered.entrants if one.is_floor
+        ]  # always in; frozen fits starts for others too
         for method in floors:
             if (run := self._run(method, (), last)) is not None:
                 found[method] = run, self._seconds(run)
@@ -161,7 +163,7 @@ class Arena:
         whose pre-training may have been another's.
         """
         later = run.costs.loc[run.costs["task"] > 0, "wall_seconds"].sum()
-        return max(float(later), self._notes.get(f"seconds {run.method}", 0.0))
+        return max(float(later), self._noted_seconds(run.method))
 
     def _plan(self, entered: Field, took: Mapping[str, float], longer: float) -> Plan:
         searched = {one.method: bool(one.space) for one in entered.entrants}
@@ -187,7 +189,7 @@ class Arena:
         return self.wish.metric or next((column for column in FAVOURITES if column in known), known[0])
 
     def _searched(self, entrant: Entrant, plan: Plan, last: Sequence[str], column: str) -> list[Trial]:
-        limit = DEARER * self._notes.get(f"seconds {entrant.method}", self.wish.seconds) + LEAST
+        limit = None if entrant.is_floor else DEARER * self._noted_seconds(entrant.method) + self._pretraining + LEAST
 
         def measure(settings: Sequence[str]) -> float | None:
             run = self._run(entrant.method, settings, last, limit)
@@ -197,6 +199,14 @@ class Arena:
             return value
 
         return trials(entrant, plan.trials, measure, lower=is_error(column))
+
+    def _noted_seconds(self, method: str) -> float:
+        return self._notes.get(f"seconds {method}", 0.0)
+
+    @property
+    def _pretraining(self) -> float:
+        """Seconds that other settings may need for a start of their own: no more than what the dearest floor took."""
+        return max(map(self._noted_seconds, FLOORS))
 
     def _finals(self, method: str, best: Trial, plan: Plan) -> list[Run]:
         runs = [self._run(method, [*best.settings, f"seed={seed}"], ()) for seed in range(plan.seeds)]
@@ -232,6 +242,10 @@ class Arena:
 
     def _took_too_long(self, method: str, settings: Sequence[str]) -> bool:
         return bool(self._notes.get(_too_long(method, settings), 0.0))
+
+
+def _floors_first(entrants: Sequence[Entrant]) -> list[Entrant]:
+    return sorted(entrants, key=lambda one: not one.is_floor)
 
 
 def _too_long(method: str, settings: Sequence[str]) -> str:
