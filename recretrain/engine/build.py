@@ -113,19 +113,20 @@ def experiment(
 
 def method_of(settings: Settings, stream: Stream, seed: int, device: torch.device) -> RetrainMethod[Any]:
     """Backbone and method of a stream, drawn by the seed, on the device."""
+    method_class(settings)
     seed_task(seed, BUILD, device)
     backbone = build(settings.backbone, "backbone", vocabulary=stream.vocabulary).to(device)
-    method = build(settings.method, "method", backbone=backbone)
-    if not isinstance(method, RetrainMethod):
-        raise ConfigError(
-            f"method._target_={settings.method['_target_']} is not a RetrainMethod; derive it from that class"
-        )
+    method: RetrainMethod[Any] = build(settings.method, "method", backbone=backbone)
     return method
 
 
 def method_class(settings: Settings) -> type[RetrainMethod[Any]]:
-    """The class of the method, which says what holds for all of its runs."""
-    found: type[RetrainMethod[Any]] = get_class(settings.method["_target_"])
+    """The class of the method, which says what holds for all of its runs. Raises ConfigError where it is no method."""
+    found = get_class(settings.method["_target_"])
+    if not issubclass(found, RetrainMethod):
+        raise ConfigError(
+            f"method._target_={settings.method['_target_']} is not a RetrainMethod; derive it from that class"
+        )
     return found
 
 
