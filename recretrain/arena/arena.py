@@ -98,6 +98,7 @@ class Arena:
             raise ConfigError(f"no method could be run; {'; '.join(self._why.values())}")
         found = standings(finals, column)
         asked = next(iter(finals.values()))[0].asked
+        failed = {method: why for method, why in self._why.items() if method not in finals}
         return Outcome(
             data=asked.data,
             questions=asked.card["text"],
@@ -106,10 +107,10 @@ class Arena:
             plan=plan,
             entered=entered,
             searched=searched,
-            failed={method: why for method, why in self._why.items() if method not in finals},
+            failed=failed,
             standings=found,
             finals=finals,
-            verdict=verdict(found, entered.unfit, column),
+            verdict=verdict(found, entered.unfit, column, failed),
         )
 
     def _periods(self, entrant: Entrant) -> tuple[Sequence[str], float]:

@@ -8,10 +8,14 @@ from recretrain.arena.standings import LEVEL, Standing, cheapest_level
 from recretrain.report.runs.averages import is_error
 
 
-def verdict(found: Sequence[Standing], unfit: Mapping[str, str], column: str) -> list[str]:
-    """Three sentences on the standings; a fourth where methods did not enter."""
+def verdict(
+    found: Sequence[Standing], unfit: Mapping[str, str], column: str, failed: Mapping[str, str] | None = None
+) -> list[str]:
+    """Three sentences on the standings; one more where methods entered and were not judged, or did not enter."""
     best, *others = found
     sentences = [_best(found, column), _cost(found, column), _noise(best, others)]
+    if failed:
+        sentences.append(f"Not judged, for want of time or as they failed: {', '.join(sorted(failed))}.")
     if unfit:
         sentences.append(f"Not asked, as they answer other questions: {', '.join(unfit)}.")
     return sentences

@@ -133,6 +133,7 @@ def test_the_cheapest_of_those_that_are_level_is_taken() -> None:
     assert said[1].startswith("For what it costs b is best: recall@20 0.4900 with 2.0 CPU seconds a period, 4 times")
     assert said[2].startswith("Within noise of a (paired over users, 5% for all comparisons together): b")
     assert said[3] == "Not asked, as they answer other questions: melu."
+    assert verdict(found, {}, "recall@20", {"sml": "slow", "ader": "slow"})[3].endswith("failed: ader, sml.")
 
 
 def test_what_was_not_compared_is_level_with_nothing() -> None:
