@@ -11,8 +11,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from benchmarks.measure import Line
+
+if TYPE_CHECKING:
+    from recretrain.data.questions import Arrivals
 
 REVIEWS, USERS, ITEMS, PERIODS = 1_000_000, 30_000, 20_000, 12
 QUESTIONS, CANDIDATES, SIZE = 75_000, 1000, 64
@@ -76,26 +80,31 @@ def reviews(folder: Path, each: int = 100_000) -> float:
     return peak_mb()
 
 
-def evaluate(folder: Path) -> float:
-    import torch
-
-    from recretrain.backbones.mf import MF
-    from recretrain.data.kinds import Rankings
+def among(candidates: int, draws: Literal["stored", "counted"]) -> Arrivals:
+    """Questions of an item among so many others."""
     from recretrain.data.questions import Arrivals
-    from recretrain.data.stream import Stream
-    from recretrain.evaluation.rankings import half_ranks
 
-    prepared = next((folder / "prepared").glob("yelp-*/stream.json")).parent
-    questions = Arrivals(
-        candidates=CANDIDATES,
+    return Arrivals(
+        candidates=candidates,
         catalogue="sampled",
         history=None,
         history_space=None,
         had="left_out",
         seed=0,
-        draws="stored",
+        draws=draws,
     )
-    stream = Stream(prepared, questions)
+
+
+def evaluate(folder: Path) -> float:
+    import torch
+
+    from recretrain.backbones.mf import MF
+    from recretrain.data.kinds import Rankings
+    from recretrain.data.stream import Stream
+    from recretrain.evaluation.rankings import half_ranks
+
+    prepared = next((folder / "prepared").glob("yelp-*/stream.json")).parent
+    stream = Stream(prepared, among(CANDIDATES, "stored"))
     mf = MF(vocabulary=stream.vocabulary, embedding_size=SIZE, init_std=0.1)
     before = peak_mb()
     asked = stream.questions(len(stream) - 1)

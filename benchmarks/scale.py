@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from tabulate import tabulate
 
 from benchmarks.measure import cpu_seconds
-from benchmarks.memory import peak_mb
+from benchmarks.memory import among, peak_mb
 
 if TYPE_CHECKING:
     from recretrain.data.stream import Stream
@@ -206,20 +206,10 @@ def _prepared(folder: Path) -> Path:
 def _stream(folder: Path, draws: Literal["stored", "counted"]) -> Stream:
     import torch
 
-    from recretrain.data.questions import Arrivals
     from recretrain.data.stream import Stream
 
     torch.set_num_threads(1)
-    asks = Arrivals(
-        candidates=CANDIDATES,
-        catalogue="sampled",
-        history=None,
-        history_space=None,
-        had="left_out",
-        seed=0,
-        draws=draws,
-    )
-    return Stream(_prepared(folder), asks)
+    return Stream(_prepared(folder), among(CANDIDATES, draws))
 
 
 PARTS: dict[str, Callable[[Path, int], float | None]] = {

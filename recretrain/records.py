@@ -22,6 +22,7 @@ OUTSIDE_DIGEST = (  # keys of the configuration that say where, how fast and how
     "data.about",
     "data.path",  # what lies there counts: a run never goes on with other data
     "search",
+    "floor",
 )
 ONCE_IN_DIGEST = ("data.path",)  # of OUTSIDE_DIGEST: run folders from before are known by their former name
 

@@ -63,6 +63,14 @@ months "${start[@]}" method=sml method.loops=5
 months "${start[@]}" method=sml method.loops=5 method.continues_from=own method.transfer.learning_rate=0.003
 run data=yelp2019 schedule=months cut@data.cut=months schedule.last_test=6 "${start[@]}" method=sml method.loops=15 method.continues_from=own method.transfer.learning_rate=0.003 method.transfer.weight_decay=0
 
+# Other optimisers and the loss of BPR
+tuned=(method=fine_tune method.learner.epochs=10 method.learner.negatives=met)
+yelp "${start[@]}" "${tuned[@]}" method.learner.optimizer=rows method.learner.learning_rate=0.001,0.003,0.01
+yelp "${start[@]}" "${tuned[@]}" method.learner.loss=bpr method.learner.learning_rate=0.001
+yelp "${start[@]}" method=fine_tune_bpr method.learner.learning_rate=1,5,20,40,80
+yelp "${start[@]}" method=fine_tune_bpr method.learner.loss=log method.learner.learning_rate=1,5,20,40
+yelp "${start[@]}" method=full_retrain_bpr method.learner.learning_rate=5,20
+
 # globo in 48 slots --------------------------------------------------------------------------------------------------
 globo() { run data=globo schedule=globo_slots schedule.last_test=39 "$@"; }
 start+=(method.pretraining.epochs=5)
@@ -92,3 +100,7 @@ for begin in "schedule.warm_up=start" "${fair[*]}"; do  # shellcheck disable=SC2
 done
 globo "${start[@]}" method=sml_fresh_start "${fair[@]}" "${small[@]}" method.fresh.learning_rate=0.003,0.01 method.transfer.learning_rate=0.0003,0.001 method.transfer.epochs=1
 globo "${start[@]}" method=sml_fresh_start "${fair[@]}" "${small[@]}" method.fresh.learning_rate=0.003,0.01 method.transfer.learning_rate=0.0003 method.transfer.epochs=5
+
+# Other optimisers and the loss of BPR
+globo "${start[@]}" "${tuned[@]}" method.learner.batch_size=256 method.learner.optimizer=rows method.learner.learning_rate=0.003,0.01,0.03
+globo "${start[@]}" method=fine_tune_bpr method.learner.learning_rate=5,20,40,80,160,320

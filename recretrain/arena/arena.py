@@ -14,10 +14,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from recretrain.arena.clock import TooLong, at_most
-from recretrain.arena.entrants import FLOORS, Entrant, Field, field
+from recretrain.arena.entrants import Entrant, Field, field
+from recretrain.arena.figures import figure_of
 from recretrain.arena.plan import LEAST, Plan, planned, slices
 from recretrain.arena.search import Trial, best_of, trials
-from recretrain.arena.standings import Standing, figure_of, standings
+from recretrain.arena.standings import Standing, standings
 from recretrain.arena.verdict import verdict
 from recretrain.arena.wish import Wish
 from recretrain.configuration.compose import compose, data_name, digest
@@ -66,6 +67,7 @@ class Arena:
         self._outputs = f"paths.outputs={self.folder / 'runs'}"
         self._notes = _Notes(self.folder / "arena.json")
         self._why: dict[str, str] = {}  # the last reason of each method whose run failed
+        self._start = 0.0  # seconds that a start under other settings may need: what the dearest floor took
 
     def held(self) -> Outcome:
         """Do what is left of it, and judge. Raises ConfigError where another process is at it."""
@@ -87,7 +89,7 @@ class Arena:
             "%d trials of %d methods, then %d seeds: about %.0f min",
             plan.trials, len(plan.methods), plan.seeds, plan.seconds / 60,
         )  # fmt: skip
-        planned_ones = [one for one in _floors_first(entered.entrants) if one.method in plan.methods]
+        planned_ones = [one for one in entered.entrants if one.method in plan.methods]
         searched = {one.method: self._searched(one, plan, last, column) for one in planned_ones}
         finals = {
             method: runs
@@ -135,12 +137,11 @@ class Arena:
         Quick methods are done first; what is not done when a part of the budget is spent is left out.
         """
         found: dict[str, tuple[Run, float]] = {}
-        floors = [
-            one.method for one in entered.entrants if one.is_floor
-        ]  # always in; frozen fits starts for others too
+        floors = [one.method for one in entered.entrants if one.is_floor]  # always in, and some fit starts for others
         for method in floors:
             if (run := self._run(method, (), last)) is not None:
                 found[method] = run, self._seconds(run)
+        self._start = max(map(self._noted_seconds, floors), default=0.0)
         waiting = {one.method: one for one in entered.entrants if not one.is_floor}
         for limit in slices(self.wish.seconds):
             for method in list(waiting):
@@ -190,7 +191,7 @@ class Arena:
         return self.wish.metric or next((column for column in FAVOURITES if column in known), known[0])
 
     def _searched(self, entrant: Entrant, plan: Plan, last: Sequence[str], column: str) -> list[Trial]:
-        limit = None if entrant.is_floor else DEARER * self._noted_seconds(entrant.method) + self._pretraining + LEAST
+        limit = None if entrant.is_floor else DEARER * self._noted_seconds(entrant.method) + self._start + LEAST
 
         def measure(settings: Sequence[str]) -> float | None:
             run = self._run(entrant.method, settings, last, limit)
@@ -203,11 +204,6 @@ class Arena:
 
     def _noted_seconds(self, method: str) -> float:
         return self._notes.get(f"seconds {method}", 0.0)
-
-    @property
-    def _pretraining(self) -> float:
-        """Seconds that other settings may need for a start of their own: no more than what the dearest floor took."""
-        return max(map(self._noted_seconds, FLOORS))
 
     def _finals(self, method: str, best: Trial, plan: Plan) -> list[Run]:
         runs = [self._run(method, [*best.settings, f"seed={seed}"], ()) for seed in range(plan.seeds)]
@@ -243,10 +239,6 @@ class Arena:
 
     def _took_too_long(self, method: str, settings: Sequence[str]) -> bool:
         return bool(self._notes.get(_too_long(method, settings), 0.0))
-
-
-def _floors_first(entrants: Sequence[Entrant]) -> list[Entrant]:
-    return sorted(entrants, key=lambda one: not one.is_floor)
 
 
 def _too_long(method: str, settings: Sequence[str]) -> str:

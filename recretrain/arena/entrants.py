@@ -20,8 +20,6 @@ from recretrain.engine.build import check_settings
 from recretrain.errors import ConfigError, Unfit
 from recretrain.evaluation.base import Evaluator
 
-FLOORS = ("popularity", "recent", "label_frequency", "frozen", "item_mean", "rating_biases", "mapped_biases")
-
 
 @dataclass(frozen=True)
 class Entrant:
@@ -29,11 +27,7 @@ class Entrant:
     about: str  # the headline of its file
     space: Sequence[Dimension]
     is_near: bool = True  # to these questions: it needs nothing with them, such as histories
-
-    @property
-    def is_floor(self) -> bool:
-        """Whether it is what every other method has to pass."""
-        return self.method in FLOORS
+    is_floor: bool = False  # what every other method has to pass
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,7 @@ class Field:
 
 
 def field(words: Sequence[str], wanted: Sequence[str] | None) -> Field:
-    """The methods that enter on the data of `words`, those first that need no more than the questions as they are.
+    """The methods that enter on the data of `words`, floors first, then those that need no more than the questions.
 
     `wanted`: these alone; None: all whose file has a `search:` node, if only an empty one (variants of a method, such
     as rows of a paper's ablation, have none). Raises ConfigError for a name that is no method, and where none fits.
@@ -60,10 +54,10 @@ def field(words: Sequence[str], wanted: Sequence[str] | None) -> Field:
             continue
         node: Any = None if config.search is None else OmegaConf.to_container(config.search)
         near = _kind(config) is asked
-        found.append(Entrant(method, headline(files[method]), space_of(method, node), near))
+        found.append(Entrant(method, headline(files[method]), space_of(method, node), near, bool(config.floor)))
     if not found:
         raise ConfigError("; ".join(unfit.values()) or "no method enters the arena on these data")
-    return Field(sorted(found, key=lambda one: (not one.is_near, one.method)), unfit)
+    return Field(sorted(found, key=lambda one: (not one.is_floor, not one.is_near, one.method)), unfit)
 
 
 def _kind(config: DictConfig) -> type[TestSet]:

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-import pandas as pd
-
+from recretrain.arena.figures import rows_of
 from recretrain.records import AGAIN
-from recretrain.report.runs.averages import column_name
 from recretrain.report.runs.run import Run
 
 Matrix = Mapping[int, Mapping[int, float]]  # period asked about -> last period learned then -> figure
@@ -21,7 +19,7 @@ class Memory:
 
     matrix: Matrix
     forward: float  # the mean figure of a period before it is learned
-    learned: float | None  # of a period once it is learned itself
+    learned: float  # of a period once it is learned itself
     backward: float | None  # what later periods add to that; below zero it is forgotten; None: none was asked again
 
 
@@ -49,8 +47,7 @@ def memory_of(runs: Sequence[Run], column: str) -> Memory | None:
 
 def _figures(run: Run, column: str) -> list[tuple[int, int, float]]:
     """Period, last period learned, figure: of tests, and of those that were asked again."""
-    rows: pd.DataFrame = run.rows[(run.rows["group"] == "all") & (run.rows["n"] > 0)]
-    rows = rows[[column_name(metric, k) == column for metric, k in zip(rows["metric"], rows["k"], strict=True)]]
+    rows = rows_of(run, column)
     tested = rows[rows["test"] == "test"]
     learned = {int(task): int(period) - 1 for task, period in zip(tested["task"], tested["period"], strict=True)}
     rows = rows[rows["test"].isin(("test", AGAIN)) & rows["task"].isin(learned)]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from recretrain import __version__
 from recretrain.arena import drawings
 from recretrain.arena.arena import Outcome
+from recretrain.arena.figures import figure_of
 from recretrain.arena.forgetting import memory_of
-from recretrain.arena.search import Trial, best_of
+from recretrain.arena.search import best_of
 from recretrain.arena.standings import LEVEL, Standing, cheapest_level
-from recretrain.report.runs.averages import Average, column_name, is_error
+from recretrain.errors import ReportError
+from recretrain.report.runs.averages import Average, is_error
 from recretrain.report.runs.run import Run
 
 
@@ -29,7 +31,7 @@ class Line(NamedTuple):
     adjusted: float | None
     seconds: float
     megabytes: float
-    word: str  # best | level | worse | ""
+    word: str  # how it stands to the best
     taken: bool  # what the verdict says to take
 
 
@@ -57,7 +59,7 @@ def page(outcome: Outcome) -> str:
         memories=memories,
         remembered=drawings.memory(memories[taken].matrix, outcome.column) if taken in memories else None,
         taken=taken,
-        trials=[_searched(outcome, one.method, trials) for one, trials in _trials(outcome)],
+        trials=[_searched(outcome, one.method) for one in outcome.entered.entrants],
         machine=_machine(outcome),
         command=command(outcome),
         runs=[run for runs in outcome.finals.values() for run in runs],
@@ -117,22 +119,21 @@ def _groups(outcome: Outcome) -> dict[str, dict[str, float]]:
 
 
 def _in_group(run: Run, column: str, group: str) -> float | None:
-    rows = run.rows[(run.rows["test"] == "test") & (run.rows["group"] == group) & (run.rows["n"] > 0)]
-    rows = rows[[column_name(metric, k) == column for metric, k in zip(rows["metric"], rows["k"], strict=True)]]
-    return None if rows.empty else float((rows["value"] * rows["n"]).sum() / rows["n"].sum())
+    try:
+        return figure_of(run, column, "test", group=group)
+    except ReportError:
+        return None
 
 
-def _trials(outcome: Outcome) -> Iterator[tuple[Any, Sequence[Trial]]]:
-    return ((one, outcome.searched.get(one.method, ())) for one in outcome.entered.entrants)
-
-
-def _searched(outcome: Outcome, method: str, trials: Sequence[Trial]) -> dict[str, Any]:
+def _searched(outcome: Outcome, method: str) -> dict[str, Any]:
+    """The trials of a method, the best of them, and why it has no final run."""
+    trials = outcome.searched.get(method, ())
     best = best_of(trials, lower=is_error(outcome.column))
     return {"method": method, "trials": trials, "best": best, "failed": outcome.failed.get(method)}
 
 
 def _machine(outcome: Outcome) -> list[str]:
-    """What the runs say of the machines and versions that made them, each once."""
+    """The versions that made the runs, each set of them once."""
     cards = [run.card for runs in outcome.finals.values() for run in runs]
     told = [", ".join(f"{key} {value}" for key, value in sorted(card.get("versions", {}).items())) for card in cards]
     return sorted({text for text in told if text})

@@ -8,10 +8,10 @@ from statistics import fmean, stdev
 
 import numpy as np
 
+from recretrain.arena.figures import figure_of
 from recretrain.errors import ReportError
-from recretrain.report.runs.answers import answers, users
 from recretrain.report.runs.averages import Average, is_error
-from recretrain.report.runs.compare import Difference, bootstrap, paired
+from recretrain.report.runs.compare import Difference, interval, paired
 from recretrain.report.runs.run import Run
 
 LEVEL = 0.05  # of all comparisons of a table together (Holm)
@@ -69,11 +69,12 @@ def holm(values: Sequence[float]) -> list[float]:
 
 def _standing(method: str, runs: Sequence[Run], column: str) -> Standing:
     by_period = {
-        period: _average([_figure(run, column, period) for run in runs]) for period in runs[0].asked.periods("test")
+        period: _average([figure_of(run, column, "test", period=period) for run in runs])
+        for period in runs[0].asked.periods("test")
     }
     return Standing(
         method,
-        _average([_figure(run, column) for run in runs]),
+        _average([figure_of(run, column, "test") for run in runs]),
         _interval(runs, column),
         fmean(_seconds(run) for run in runs),
         by_period,
@@ -103,32 +104,9 @@ def _difference(ours: Sequence[Run], theirs: Sequence[Run], column: str) -> Diff
 
 def _interval(runs: Sequence[Run], column: str) -> tuple[float, float] | None:
     try:
-        values = np.mean([answers(run, [column], "test", "all")[0] for run in runs], axis=0)
+        return interval(runs, column, "test", "all")
     except ReportError:
         return None
-    asked = users(runs[0], "test", "all")
-    owner = np.arange(len(values)) if asked is None else np.unique(asked, return_inverse=True)[1]
-    totals = np.asarray(np.bincount(owner, weights=values)[None], dtype=np.float64)
-    low, high = bootstrap(totals, np.bincount(owner).astype(np.float64))
-    return float(low[0]), float(high[0])
-
-
-def _figure(run: Run, column: str, period: int | None = None) -> float:
-    """The mean over the test questions of a run, or of one of its periods."""
-    return figure_of(run, column, "test", period)
-
-
-def figure_of(run: Run, column: str, test: str, period: int | None = None) -> float:
-    """The mean of a column such as recall@20 over a run's questions of a test. Raises ReportError where it has none."""
-    metric, _, k = column.partition("@")
-    rows = run.rows
-    rows = rows[(rows["test"] == test) & (rows["group"] == "all") & (rows["metric"] == metric)]
-    rows = rows[(rows["k"] == int(k or 0)) & (rows["n"] > 0)]
-    if period is not None:
-        rows = rows[rows["period"] == period]
-    if rows.empty:
-        raise ReportError(f"{run.folder} has no {column} of {test} periods")
-    return float((rows["value"] * rows["n"]).sum() / rows["n"].sum())
 
 
 def _seconds(run: Run) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
@@ -99,7 +100,30 @@ class TensorFlowAdam(DenseAdam):
         return super().step(closure)
 
 
-class RowAdam(Adam):
+class _ByRows(Optimizer):
+    """Before an optimiser of torch: tables of which rows alone have gradients are moved by these rows, others by it."""
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop all gradients, and have those of rows kept apart."""
+        for parameter in _parameters(self):
+            keep_apart(parameter)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """Move the rows with a gradient."""
+        found = {parameter: taken_apart(parameter) for parameter in _parameters(self)}
+        result = super().step(closure)
+        (group,) = self.param_groups
+        for table, gradients in found.items():
+            if gradients is not None:
+                self._move_rows(table, gradients, group)
+        return result
+
+    @abstractmethod
+    def _move_rows(self, table: Tensor, gradients: RowGradients, group: Mapping[str, Any]) -> None: ...
+
+
+class RowAdam(_ByRows, Adam):
     """Adam for the rows that were read since the last step: those that were not keep their place and moments.
 
     Another optimiser than Adam over whole tables, where a row goes on by its momentum. Bias is corrected by the steps
@@ -110,58 +134,28 @@ class RowAdam(Adam):
     def __init__(self, parameters: list[nn.Parameter], *, learning_rate: float) -> None:
         super().__init__(parameters, lr=learning_rate, fused=True)
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drop all gradients, and have those of rows kept apart."""
-        for parameter in _parameters(self):
-            keep_apart(parameter)
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:
-        """Move the rows with a gradient."""
-        apart = _taken_apart(self)
-        result = super().step(closure)
-        (group,) = self.param_groups
-        for table, gradients in apart.items():
-            ids, gradient = gradients.summed()
-            held = (table, *_moments(table, self.state[table]))
-            rows, first, second = (tensor.index_select(0, ids) for tensor in held)
-            _move(rows, gradient, first, second, self.state[table], group)
-            for tensor, moved in zip(held, (rows, first, second), strict=True):
-                tensor.index_copy_(0, ids, moved)
-        return result
+    def _move_rows(self, table: Tensor, gradients: RowGradients, group: Mapping[str, Any]) -> None:
+        ids, gradient = gradients.summed()
+        held = (table, *_moments(table, self.state[table]))
+        rows, first, second = (tensor.index_select(0, ids) for tensor in held)
+        _move(rows, gradient, first, second, self.state[table], group)
+        for tensor, moved in zip(held, (rows, first, second), strict=True):
+            tensor.index_copy_(0, ids, moved)
 
 
-class RowSGD(SGD):
+class RowSGD(_ByRows, SGD):
     """Plain steps, without moments, of the rows that were read since the last one."""
 
     def __init__(self, parameters: list[nn.Parameter], *, learning_rate: float) -> None:
         super().__init__(parameters, lr=learning_rate)
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drop all gradients, and have those of rows kept apart."""
-        for parameter in _parameters(self):
-            keep_apart(parameter)
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:
-        """Move the rows with a gradient."""
-        apart = _taken_apart(self)
-        result = super().step(closure)
-        (group,) = self.param_groups
-        for table, gradients in apart.items():
-            for ids, gradient in gradients.parts:
-                table.index_add_(0, ids, gradient, alpha=-group["lr"])
-        return result
+    def _move_rows(self, table: Tensor, gradients: RowGradients, group: Mapping[str, Any]) -> None:
+        for ids, gradient in gradients.parts:
+            table.index_add_(0, ids, gradient, alpha=-group["lr"])
 
 
 def _parameters(optimizer: Optimizer) -> Iterator[Tensor]:
     return (parameter for group in optimizer.param_groups for parameter in group["params"])
-
-
-def _taken_apart(optimizer: Optimizer) -> dict[Tensor, RowGradients]:
-    """The tables of which rows alone have gradients."""
-    found = {parameter: taken_apart(parameter) for parameter in _parameters(optimizer)}
-    return {table: gradients for table, gradients in found.items() if gradients is not None}
 
 
 def _moments(table: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -101,6 +101,11 @@ def keep_apart(table: Tensor) -> None:
     table.grad, table.apart = None, RowGradients()  # type: ignore[attr-defined]
 
 
+def is_kept_apart(table: Tensor) -> bool:
+    """Whether rows of its gradient are left apart now."""
+    return "apart" in vars(table)
+
+
 def taken_apart(table: Tensor) -> RowGradients | None:
     """The gradients of rows since `keep_apart`; None where there are none.
 
@@ -125,8 +130,8 @@ def gradient_of(table: Tensor) -> Tensor:
 
 def add_to_gradient(table: Tensor, index: Tensor, rows: Tensor) -> None:
     """Add `rows` to the gradient of the table's rows `index`, which may repeat.  # [N], [N, d]"""
-    if (apart := getattr(table, "apart", None)) is not None:
-        apart.parts.append((index, rows))
+    if is_kept_apart(table):
+        table.apart.parts.append((index, rows))  # type: ignore[attr-defined]
         return
     into = gradient_of(table)
     if isinstance(into, TableGradient):

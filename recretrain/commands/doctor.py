@@ -48,7 +48,7 @@ def _machine() -> Iterator[tuple[str, str]]:
     told = ", ".join(f"{name}={os.environ.get(name, 'unset')}" for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY"))
     yield (
         "threads",
-        f"{cores()} cores: as many threads for a run alone, one for MeLU, whose operations are small; {told}",
+        f"{cores()} cores: as many threads for a run alone, fewer if more make its method no faster; {told}",
     )
     yield "free memory", _free_memory()
 

@@ -50,7 +50,8 @@ class Schema:
     logger: Any = MISSING
     method: Any = MISSING
     data: Any = MISSING
-    search: Any = None  # of the method, for the arena
+    search: Any = None  # settings of the method that are worth a search, for the arena
+    floor: bool = False  # whether every other method has to pass it there
 
 
 def conf_dir() -> Path:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.distributed.distributed_c10d import Store
 from torch.optim import Optimizer
 
-from recretrain.backbones.tables import TableGradient, add_to_gradient, keep_apart, taken_apart
+from recretrain.backbones.tables import TableGradient, add_to_gradient, is_kept_apart, keep_apart, taken_apart
 from recretrain.errors import ConfigError
 from recretrain.methods.objective import Objective
 
@@ -169,7 +169,7 @@ class _Rows(NamedTuple):
 
 def _rows_of(weight: nn.Parameter) -> _Rows | None:
     """The rows of a weight's gradient; None where any row may have one. Rows that were kept apart are taken."""
-    apart, kept = hasattr(weight, "apart"), taken_apart(weight)
+    apart, kept = is_kept_apart(weight), taken_apart(weight)
     if kept is not None:
         return _Rows(*kept.summed(), apart)
     gradient = weight.grad

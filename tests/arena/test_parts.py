@@ -149,7 +149,10 @@ def test_methods_enter_by_the_questions_they_answer() -> None:
     assert {"melu", "rating_biases"} <= {one.method for one in rated.entrants}
     assert "fine_tune" in rated.unfit
     assert "melu_5" not in {one.method for one in rated.entrants}  # a variant, without a search of its own
-    names = [one.method for one in field(["data=yelp", "eval=sampled"], None).entrants]
+    entrants = field(["data=yelp", "eval=sampled"], None).entrants
+    assert [one.method for one in entrants if one.is_floor] == ["frozen", "label_frequency", "popularity", "recent"]
+    assert [one.is_floor for one in entrants] == [True] * 4 + [False] * (len(entrants) - 4)
+    names = [one.method for one in entrants]
     assert max(map(names.index, ("fine_tune", "sml", "spmf", "popularity"))) < min(
         map(names.index, ("ader", "gru4rec"))
     )

@@ -11,8 +11,9 @@ import pytest
 from filelock import FileLock, Timeout
 
 from recretrain.arena.arena import Arena, Outcome, RunOne
+from recretrain.arena.figures import figure_of
 from recretrain.arena.forgetting import memory_of
-from recretrain.arena.standings import Standing, cheapest_level, figure_of
+from recretrain.arena.standings import Standing, cheapest_level
 from recretrain.arena.wish import wish_of
 from recretrain.commands.arena import QUIET
 from recretrain.commands.run import one

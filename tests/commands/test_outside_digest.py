@@ -41,6 +41,7 @@ OTHER = {  # of each key: another value, or several that give it one
     "data.about": ["data.about.summary=words"],
     "data.path": ["data.path=elsewhere"],
     "search": ["search=[]"],
+    "floor": ["floor=true"],
 }
 
 

@@ -47,11 +47,26 @@ def paired(
     return _differences(left - right, next((found for found in told if found is not None), None))
 
 
+def interval(runs: Sequence[Run], column: str, test: str, group: str) -> tuple[float, float]:
+    """Between which ends 95 % of the means over seeds are, of other users like these.
+
+    Raises ReportError as `answers` does.
+    """
+    found = _over_seeds(runs, [run.seed for run in runs], [column], test, group)
+    low, high = bootstrap(*_by_user(found, users(runs[0], test, group)))
+    return float(low[0]), float(high[0])
+
+
+def _by_user(found: Values, asked: Users | None) -> tuple[Values, Values]:
+    """Sums over the questions of each user, and how many these are.  # [columns, Q], [Q] -> [columns, U], [U]"""
+    owner = np.arange(found.shape[1]) if asked is None else np.unique(asked, return_inverse=True)[1]
+    totals: Values = np.stack([np.bincount(owner, weights=one) for one in found]).astype(np.float64)
+    return totals, np.bincount(owner).astype(np.float64)
+
+
 def _differences(found: Values, asked: Users | None) -> list[Difference]:
     """One for each column.  # [columns, Q], [Q]"""
-    owner = np.arange(found.shape[1]) if asked is None else np.unique(asked, return_inverse=True)[1]
-    questions: Values = np.bincount(owner).astype(np.float64)
-    totals: Values = np.stack([np.bincount(owner, weights=one) for one in found]).astype(np.float64)
+    totals, questions = _by_user(found, asked)
     low, high = bootstrap(totals, questions)
     return [
         Difference(float(one.mean()), ends, sign_flip(total), len(one), 0 if asked is None else len(questions))

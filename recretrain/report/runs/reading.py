@@ -62,7 +62,7 @@ def _tagged(
 
 
 def faults(outputs: Path) -> Iterator[str]:
-    """What is wrong with the cards and settings of the runs below `outputs`."""
+    """Tell each fault of the cards and settings of the runs below `outputs`."""
     for tasks in sorted(path for path in outputs.rglob("tasks") if sealed.finished(path)):
         folder = tasks.parent
         if not (folder / "run.json").is_file():
@@ -99,7 +99,7 @@ def _cards(outputs: Path) -> Iterator[tuple[Path, RunCard]]:
 
 
 def _config_damage(folder: Path, card: Mapping[str, Any]) -> str | None:
-    """What is wrong with the settings beside a card; None where nothing is, or nothing tells."""
+    """Tell the fault of the settings beside a card; None where there is none, or nothing tells."""
     path = folder / "config.yaml"
     if not path.is_file():
         return "is gone" if sealed.finished(folder / "tasks") else None
