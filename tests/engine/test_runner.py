@@ -1,14 +1,18 @@
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 import pytest
+from pytorch_lightning import Trainer
 
 from recretrain.configuration.compose import compose
 from recretrain.engine import runner
@@ -67,6 +71,26 @@ def test_the_second_call_trains_nothing(clicks, tmp_path, monkeypatch):
     assert run(*words) == folder
     assert times_written(folder) == before
     assert len(results(folder)) == 2 * 5
+
+
+def test_what_the_fits_of_a_run_leave_in_cycles_is_gone_when_it_is_over(clicks, tmp_path):
+    """Trainers hold models and rows: they would add up until Python happens to look for cycles."""
+    made, weak = Trainer.__init__, []
+
+    def init(self, *given, **named):
+        made(self, *given, **named)
+        weak.append(weakref.ref(self))
+
+    gc.disable()
+    try:
+        with patch.object(Trainer, "__init__", init):
+            run(*overrides(clicks, tmp_path / "out"))
+        left = sum(trainer() is not None for trainer in weak)
+    finally:
+        gc.enable()
+
+    assert len(weak) > 5
+    assert left == 0
 
 
 def test_a_run_that_failed_goes_on_and_gives_what_an_unbroken_one_gives(clicks, tmp_path, monkeypatch):
