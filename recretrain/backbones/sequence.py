@@ -78,7 +78,7 @@ class SequenceBackbone(Backbone):
 
     def _vectors(self, history: Tensor) -> Tensor:
         """The vectors of histories, empty ones too, whose vector is 0; T <= longest.  # [B, T] -> [B, width]"""
-        nothing = self.output.new_zeros(self.width)
+        nothing = torch.zeros(self.width, device=history.device)
         if not len(history):
             return nothing.expand(0, -1)
         groups = list(by_length((history >= 0).sum(1), _GROUPS, history.shape[1]))

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recretrain.backbones.products import times
-from recretrain.backbones.tables import gradient_of, neighbours
+from recretrain.backbones.tables import Computed, gradient_of, neighbours
 
 _CHUNK = 2048  # items scored together: scores of some hundred rows stay in the cache of a CPU
 _GPU_CHUNK = 65_536  # a GPU waits for launches, not for memory
@@ -21,12 +22,15 @@ _GPU_CHUNK = 65_536  # a GPU waits for launches, not for memory
 Rows = slice | Tensor  # of a table: neighbours, or ids
 
 
-def cross_entropy(features: Tensor, table: nn.Parameter, label: Tensor, known: int | Tensor) -> Tensor:
+def cross_entropy(features: Tensor, table: nn.Parameter | Computed, label: Tensor, known: int | Tensor) -> Tensor:
     """Mean of -log softmax(features @ table[known].T) at the label.  # [B, d], [V, d], [B] -> []
 
     `known`: how many items, from the first, or their ids, distinct and ascending, such as those of one space, [I]; the
     labels, ids as well, are among them. The gradient of `table` is added to `table.grad`, unless it is frozen.
     """
+    if isinstance(table, Computed):
+        ids = known if isinstance(known, Tensor) else torch.arange(known, device=label.device)
+        return F.cross_entropy(features @ table.rows(ids).T, torch.searchsorted(ids, label))
     loss: Tensor = _CrossEntropy.apply(features, table, label, known)  # type: ignore[no-untyped-call]
     return loss
 

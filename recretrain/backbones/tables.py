@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-def take(table: Tensor, index: Tensor) -> Tensor:
+class Computed(ABC):
+    """A table whose rows are computed when they are read; `standing_in` has a backbone read it in place of its own."""
+
+    shape: torch.Size
+
+    @abstractmethod
+    def rows(self, index: Tensor) -> Tensor:
+        """Rows by id, which may repeat, with a gradient for what they are computed from.  # [R] -> [R, d]"""
+
+
+@contextmanager
+def standing_in(module: nn.Module, tables: Mapping[str, Computed]) -> Iterator[None]:
+    """Inside, `take` and the soft-max of `module` read these tables in place of its parameters of the same names."""
+    vars(module).update(tables)  # found before a module's parameters, which stay where they are
+    try:
+        yield
+    finally:
+        for name in tables:
+            del vars(module)[name]
+
+
+def take(table: Tensor | Computed, index: Tensor) -> Tensor:
     """`table[index]`, whose gradient is added to `table.grad` row by row.  # [N, d], [...] -> [..., d]"""
+    if isinstance(table, Computed):
+        return table.rows(index.reshape(-1)).view(*index.shape, table.shape[1])
     if isinstance(table, nn.Parameter) and table.requires_grad and torch.is_grad_enabled():
         rows: Tensor = _Take.apply(table, index)  # type: ignore[no-untyped-call]
         return rows

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from recretrain.backbones.base import Backbone
 from recretrain.data.schedule import Task
 from recretrain.errors import ConfigError
 from recretrain.methods.base import B, Fit, RetrainMethod
-from recretrain.methods.learners.base import Learner, Lesson
+from recretrain.methods.learners.base import Learner, Lesson, check_trains
 
 
 class Retrain(RetrainMethod[B]):
@@ -37,7 +36,7 @@ class Retrain(RetrainMethod[B]):
         self.start = start
         for used in (learner, pretraining):
             if used is not None:
-                _check(backbone, used)
+                check_trains(backbone, used)
 
     def update(self, task: Task, fit: Fit) -> None:
         if task.past and self.reads == "first":
@@ -67,11 +66,3 @@ class Retrain(RetrainMethod[B]):
         """Fit a later task; a subclass adds what it remembers."""
         assert self.learner is not None
         self.learner.fit(self.backbone, lesson, fit)
-
-
-def _check(backbone: Backbone, learner: Learner[B]) -> None:
-    if not isinstance(backbone, learner.trains):
-        raise ConfigError(
-            f"{type(learner).__name__} trains a backbone of kind {learner.trains.__name__}, not "
-            f"{type(backbone).__name__}; leave `backbone=` out or give another"
-        )

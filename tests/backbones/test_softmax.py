@@ -11,7 +11,7 @@ from recretrain.backbones import softmax
 from recretrain.backbones.base import frozen
 from recretrain.backbones.optimizers import DenseAdam, TensorFlowAdam
 from recretrain.backbones.softmax import cross_entropy, distillation
-from recretrain.backbones.tables import TableGradient, gradient_of, rows_of, take
+from recretrain.backbones.tables import Computed, TableGradient, gradient_of, rows_of, standing_in, take
 
 ROWS, ITEMS, KNOWN, OLD, SIZE = 12, 40, 33, 17, 5
 NEAR = {"atol": 1e-6, "rtol": 1e-5}
@@ -300,3 +300,41 @@ def test_the_epsilon_of_adam_goes_on_where_a_saved_one_stopped():
         return weight.detach()
 
     assert torch.equal(run(resumed=True), run(resumed=False))
+
+
+class Scaled(Computed):
+    """Rows of a table, times a number that is to be learned."""
+
+    def __init__(self, table: Tensor, scale: Tensor) -> None:
+        self.shape, self._table, self._scale = table.shape, table, scale
+
+    def rows(self, index: Tensor) -> Tensor:
+        return self._table[index] * self._scale
+
+
+@pytest.mark.parametrize("known", [KNOWN, torch.tensor([2, 5, 11, 30])])
+def test_cross_entropy_reads_a_computed_table_and_gives_a_gradient_to_what_it_is_computed_of(known: int | Tensor):
+    table, features, scale = torch.randn(ITEMS, SIZE), leaf(ROWS, SIZE), leaf(1)
+    features_too, scale_too = twin(features), twin(scale)
+    ids = known if isinstance(known, Tensor) else torch.arange(known)
+    place = torch.randint(len(ids), (ROWS,))
+
+    ours = cross_entropy(features, Scaled(table, scale), ids[place], known)
+
+    expected = F.cross_entropy(features_too @ (table[ids] * scale_too).T, place)
+    agree(ours, expected, (features, features_too), (scale, scale_too))
+
+
+def test_a_module_reads_another_table_inside_and_its_own_again_after_an_error():
+    module = nn.Module()
+    module.item = own = leaf(ITEMS, SIZE)
+    ids = torch.tensor([[3, 3], [0, 7]])
+
+    with standing_in(module, {"item": Scaled(own.detach(), torch.tensor(2.0))}):
+        assert torch.equal(take(module.item, ids), 2 * own[ids])
+        assert dict(module.named_parameters()) == {"item": own}
+    assert module.item is own
+
+    with pytest.raises(IndexError), standing_in(module, {"item": Scaled(own.detach(), torch.tensor(2.0))}):
+        take(module.item, ids + ITEMS)
+    assert module.item is own

@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic
+from typing import Any, ClassVar, Generic
 
 from recretrain.backbones.base import Backbone
+from recretrain.data.batches import Epoch
 from recretrain.data.interactions import Interactions, concatenate
 from recretrain.data.kinds import TestSet
 from recretrain.data.stream import Period
+from recretrain.errors import ConfigError
 from recretrain.methods.base import B, Fit
+from recretrain.methods.objective import Objective
 from recretrain.methods.state import Stateful
 
 
@@ -50,6 +53,22 @@ class Learner(ABC, Stateful, Generic[B]):
     def renew(self) -> None:
         """Forget the optimiser's moments, as before new weights."""
 
+    def lessons(self, backbone: B, lesson: Lesson, fit: Fit, *, batch_size: int) -> tuple[Objective[Any], Epoch]:
+        """Give the loss that `fit` goes by, without penalties, and an epoch of batches: for what is taught by it.
+
+        Raises ConfigError where a learner's loss is not one of single batches.
+        """
+        raise ConfigError(f"{type(self).__name__} has no loss of single batches that a transfer could be taught by")
+
     def meet(self, backbone: B, period: Period) -> None:
         """Note a period that was learned in another way; by default there is nothing to note."""
         return
+
+
+def check_trains(backbone: Backbone, learner: Learner[B]) -> None:
+    """Raise ConfigError where the learner fits another kind of backbone."""
+    if not isinstance(backbone, learner.trains):
+        raise ConfigError(
+            f"{type(learner).__name__} trains a backbone of kind {learner.trains.__name__}, not "
+            f"{type(backbone).__name__}; leave `backbone=` out or give another"
+        )

@@ -65,11 +65,21 @@ class LogLossLearner(Learner[MF]):
     ) -> None:
         """Fit to these rows; `order` and `length` as for `Batches`."""
         rows = rows.to(fit.device)
-        sampler = NegativeSampler(self._pool(rows), KnownPairs(rows.user, rows.item, len(backbone.item)))
         batches = Batches(
-            rows, sampler, batch_size=self.batch_size, generator=fit.generator, order=order, length=length
+            rows,
+            self._negatives(backbone, rows),
+            batch_size=self.batch_size,
+            generator=fit.generator,
+            order=order,
+            length=length,
         )
         fit(self.loss(backbone, self.adam.over(backbone), reg=self.reg), batches, epochs=self.epochs)
+
+    def lessons(self, backbone: MF, lesson: Lesson, fit: Fit, *, batch_size: int) -> tuple[PairLoss, Batches]:
+        rows = lesson.rows().to(fit.device)
+        negatives = self._negatives(backbone, rows)
+        batches = Batches(rows, negatives, batch_size=batch_size, generator=fit.generator)
+        return self.loss(backbone, None, reg=0.0), batches
 
     def renew(self) -> None:
         self.adam.renew()
@@ -80,6 +90,9 @@ class LogLossLearner(Learner[MF]):
         nothing = torch.zeros(len(backbone.item), dtype=torch.bool, device=backbone.device)
         self.met = nothing if self.met is None else over_rows(self.met, nothing)
         self.met[period.train.item.to(self.met.device)] = True
+
+    def _negatives(self, backbone: MF, rows: Interactions) -> NegativeSampler:
+        return NegativeSampler(self._pool(rows), KnownPairs(rows.user, rows.item, len(backbone.item)))
 
     def _pool(self, rows: Interactions) -> Tensor:
         """Items to draw negatives from.  # [P]"""

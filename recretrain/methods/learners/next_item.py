@@ -98,6 +98,14 @@ class NextItemLearner(Learner[SequenceBackbone]):
     def fit(self, backbone: SequenceBackbone, lesson: Lesson, fit: Fit) -> None:
         self.fit_to(backbone, self.split(lesson, fit), plain, fit)
 
+    def lessons(
+        self, backbone: SequenceBackbone, lesson: Lesson, fit: Fit, *, batch_size: int
+    ) -> tuple[NextItemLoss, PrefixBatches]:
+        prefixes = self._prefixes(lesson)[0].to(fit.device)
+        known = max(self.known, int(prefixes.items.max()) + 1)
+        batches = PrefixBatches(prefixes, batch_size, backbone.longest, fit.generator, None)
+        return NextItemLoss(backbone, None, plain, known), batches
+
     def renew(self) -> None:
         self.adam.renew()
 

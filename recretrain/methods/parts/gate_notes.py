@@ -20,12 +20,21 @@ class Met(Stateful):
     kept: ClassVar[tuple[str, ...]] = ("user", "item")
 
     def __init__(self, tables: Mapping[str, Tensor]) -> None:
-        """`tables`: by `user` and `item`, a row an id."""
-        self.user, self.item = (torch.zeros(len(tables[name]), dtype=torch.bool) for name in self.kept)
+        """`tables`: by name, a row an id; a kind without a table is not noted."""
+        sizes = {kind_of(name): len(table) for name, table in tables.items()}
+        self.user, self.item = (
+            torch.zeros(sizes[kind], dtype=torch.bool) if kind in sizes else None for kind in self.kept
+        )
 
     def add(self, rows: Interactions) -> None:
-        self.user[rows.user.cpu()] = True
-        self.item[rows.item.cpu()] = True
+        for met, ids in ((self.user, rows.user), (self.item, rows.item)):
+            if met is not None:
+                met[ids.cpu()] = True
+
+
+def kind_of(table: str) -> str:
+    """Whether the rows of a backbone's table are of users or of items, as `user` or `item`."""
+    return "user" if table == "user" else "item"
 
 
 def gate_notes(
@@ -48,8 +57,8 @@ def gate_notes(
         for note in _notes(
             f"gate_{table}",
             net.mean(previous[table], fresh[table]).cpu(),
-            torch.bincount(getattr(rows, table).cpu(), minlength=len(previous[table])),
-            getattr(met, table),
+            torch.bincount(getattr(rows, kind_of(table)).cpu(), minlength=len(previous[table])),
+            getattr(met, kind_of(table)),
         )
     ]
 
