@@ -28,8 +28,9 @@ from recretrain.engine.fitter import Fitter
 from recretrain.engine.machine import device_named
 from recretrain.evaluation.rankings import chunk_of
 from recretrain.methods.learners.log_loss import LogLoss
+from recretrain.methods.parts.teaching import copy_tables
 from recretrain.methods.parts.transfer import Convolutions, DimensionGate
-from recretrain.methods.sml import FreshObjective, TransferObjective, copy_tables
+from recretrain.methods.sml import FreshObjective, TransferObjective
 from recretrain.testing.contract import CPU
 
 OTHER = torch.device("meta")

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+import torch
 
 from recretrain.configuration.compose import compose, conf_dir
 from recretrain.configuration.options import options
 from recretrain.configuration.signatures import check
 from recretrain.engine.build import check_settings
 from recretrain.errors import Unfit
+from recretrain.testing import case, learn
+
+ROOT = Path(__file__).parents[2]
 
 DATA = ("yelp", "diginetica", "movielens", "movielens_timed", "qq", "amazon_pair")  # one of each kind of questions
 
@@ -50,3 +57,41 @@ def test_every_method_answers_or_is_refused_by_name(data: str) -> None:
 
     assert len(methods) > 50
     assert 0 < len(fitting) < len(methods)
+
+
+def pairs() -> list[tuple[str, str]]:
+    """The methods and backbones of each row of the table of docs/methods."""
+    table = (ROOT / "docs/methods/README.md").read_text().partition("## Which backbone")[2]
+    rows = [
+        re.findall(r"`(\w+)`", cell)
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for cell in line.split("|")
+    ]
+    found = [cell for cell in rows if cell]
+    return [
+        (method, backbone)
+        for methods, backbones in zip(found[::2], found[1::2], strict=True)
+        for method in methods
+        for backbone in backbones
+    ]
+
+
+def test_the_table_of_backbones_names_each_that_more_than_one_method_trains() -> None:
+    assert {backbone for _, backbone in pairs()} == {
+        *("mf", "ader_sasrec", "sasrec", "gru4rec", "caser", "user_vectors", "nextitnet", "grec")
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "backbone"), pairs())
+def test_a_method_trains_the_backbones_that_the_table_gives_it(method: str, backbone: str, tmp_path: Path) -> None:
+    found = case(method, f"backbone={backbone}")
+    stream = found.stream(tmp_path / "s")
+    made, answers = found.method(stream), []
+    for task in found.tasks(stream):
+        learn(made, task)
+        answers += [found.answers(made, test) for test in task.tests().values()]
+
+    assert answers
+    assert all(len(answer) and torch.isfinite(answer.double()).all() for answer in answers)
