@@ -30,7 +30,7 @@ def test_the_newest_notes_begin_as_a_user_would_read_them() -> None:
     head = notes.partition("\n### ")[0]
 
     assert re.findall(r"^\*\*(.+?)\.\*\*", head, re.MULTILINE) == ["What is new", "What breaks", "How to move on"]
-    assert len(re.findall(r"^- ", head, re.MULTILINE)) == 5
+    assert 1 <= len(re.findall(r"^- ", head, re.MULTILINE)) <= 5
 
 
 def test_the_classifiers_name_each_python_that_is_allowed() -> None:
