@@ -44,8 +44,8 @@ def follow(text: str) -> None:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The page's folder, the current one, with its table."""
     folder = tmp_path_factory.mktemp("shop")
-    (program,) = re.findall(r"^```python\n(# shop\.py\n.*?)^```", SHOP, re.DOTALL | re.MULTILINE)
-    (folder / "shop.py").write_text(program)
+    (program,) = re.findall(r"^```python\n(# events\.py\n.*?)^```", SHOP, re.DOTALL | re.MULTILINE)
+    (folder / "events.py").write_text(program)
     with pytest.MonkeyPatch.context() as patch:
         for variable in ("RECRETRAIN_DATA", "RECRETRAIN_CACHE", "RECRETRAIN_TRACEBACK", "HYDRA_FULL_ERROR"):
             patch.delenv(variable, raising=False)
@@ -73,7 +73,7 @@ def test_the_page_is_followed_from_a_table_to_recommendations(shop: Path, capsys
 
 @pytest.mark.slow
 def test_the_arena_of_the_page_comes_to_a_verdict(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    follow("```sh\npython shop.py\n```")
+    follow("```sh\npython events.py\n```")
     follow(ARENA)
 
     shown = capsys.readouterr().out
