@@ -92,4 +92,4 @@ def place(file: Path) -> str:
 
 def apart(markdown: str) -> str:
     """A list right behind a paragraph, which is a list on GitHub, set apart from it."""
-    return re.sub(r"^([^\s|#>*`-].*)\n(?=- )", r"\1\n\n", markdown, flags=re.MULTILINE)
+    return re.sub(r"^(?!```|[\s|#>*-])(.+)\n(?=- )", r"\1\n\n", markdown, flags=re.MULTILINE)

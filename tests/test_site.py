@@ -71,6 +71,8 @@ def test_headings_have_the_addresses_of_github(hooks: ModuleType) -> None:
 
 def test_a_list_behind_a_paragraph_stays_a_list(hooks: ModuleType) -> None:
     assert hooks.apart("Not in it:\n- one\n  more\n- two\n") == "Not in it:\n\n- one\n  more\n- two\n"
+    assert hooks.apart("`net` is it.\n- one\n") == "`net` is it.\n\n- one\n"
+    assert hooks.apart("```yaml\n- one\n```\n") == "```yaml\n- one\n```\n"
 
 
 @pytest.mark.parametrize(
