@@ -21,7 +21,7 @@ ENV PATH=/opt/recretrain/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CH
 WORKDIR /source
 COPY constraints.txt ./
 RUN pip install --constraint constraints.txt --extra-index-url https://pypi.org/simple torch
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY conf ./conf
 COPY recretrain ./recretrain
 ENV PIP_INDEX_URL=https://pypi.org/simple
