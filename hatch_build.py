@@ -22,4 +22,4 @@ class Readme(MetadataHookInterface):
 def absolute(readme: str) -> str:
     """The text with each link to a file of the repository in full, that of a picture to the picture itself."""
     pictures = re.sub(r"(!\[[^\]]*\]\()(?!https?:)", rf"\1https://raw.githubusercontent.com/{REPOSITORY}/main/", readme)
-    return re.sub(r"(?<!!)(\[[^\]]*\]\()(?!https?:|#)", rf"\1https://github.com/{REPOSITORY}/blob/main/", pictures)
+    return re.sub(r"(\[[^\]]*\]\()(?!https?:|#)", rf"\1https://github.com/{REPOSITORY}/blob/main/", pictures)

@@ -91,6 +91,17 @@ def test_the_builder_has_exact_versions() -> None:
     assert all(re.fullmatch(r"[\w-]+==[\w.]+", line) for line in lines if not line.startswith("#"))
 
 
+def test_make_builds_it_strictly_and_so_does_the_workflow() -> None:
+    (recipe,) = re.findall(r"^docs: .*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    workflow = yaml.safe_load((ROOT / ".github/workflows/site_and_package.yml").read_text())
+    checks = {**SITE["validation"]["nav"], **SITE["validation"]["links"]}
+
+    assert "mkdocs build --strict\n" in recipe
+    assert {"run": "make docs"} in workflow["jobs"]["site"]["steps"]
+    assert {"omitted_files", "not_found", "anchors"} <= checks.keys()
+    assert set(checks.values()) == {"warn"}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_of_the_api_can_be_imported(name: str) -> None:
     assert locate(name) is not None
