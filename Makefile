@@ -3,10 +3,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DOCS := .venv-docs
 DEMO := experiment=demo data=yelp method=fine_tune,full_retrain,sml hydra.launcher.n_jobs=1 trainer.threads=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow fuzz check format bench bench-peers clean
+.PHONY: help demo test test-slow fuzz check format docs bench bench-peers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +37,9 @@ format: $(READY) ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(DOCS)/.ready ## the documents as a site in build/site; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
 bench: $(READY) ## speed and memory as ratios, measured in one run
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
 
@@ -43,7 +47,7 @@ bench-peers: $(READY) ## RecBole, Cornac and implicit beside ours, in an environ
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.peers
 
 clean: ## remove what tools left; data/ and outputs/ stay
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DOCS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt
@@ -51,4 +55,10 @@ $(READY): pyproject.toml constraints.txt
 		|| { echo "recretrain needs Python 3.11 to 3.13; name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,slurm]"
+	@touch $@
+
+# The site's builder reads the package without importing it, so that it needs none of the program's libraries.
+$(DOCS)/.ready: docs/constraints.txt
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -r docs/constraints.txt
 	@touch $@

@@ -82,7 +82,7 @@ def test_pages_and_code_were_found() -> None:
 @pytest.mark.parametrize(
     ("page", "some"),
     [
-        ("sml.md", [*"abcdefghijkl", *(f"T{n}" for n in range(1, 21))]),
+        ("sml.md", [*"abcdefghijklm", *(f"T{n}" for n in range(1, 21))]),
         ("ader.md", [*"abcdefghij", "b1", "b2", "b3", "b4", *(f"i {n}" for n in range(1, 21))]),
         ("melu.md", [*"abcdefghijk", *(f"i {n}" for n in range(1, 14))]),
         ("peterrec.md", [*"abcdefghijklm", *(f"j{n}" for n in range(1, 22))]),

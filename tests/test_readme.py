@@ -1,4 +1,4 @@
-"""The README's commands do what it says."""
+"""The commands of the README, and those that docs/start.md lists, do what they say."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from recretrain.configuration.compose import compose, expand
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+LISTED = (ROOT / "docs/start.md").read_text().partition("## More commands\n")[2].partition("\n## ")[0]
 COMMANDS = [
     shlex.split(line, comments=True)[1:]
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for block in re.findall(r"```sh\n(.*?)```", README + LISTED, re.DOTALL)
     for line in block.splitlines()
     if line.startswith("recretrain ")
 ]
@@ -23,8 +24,8 @@ RUNS = [words[1:] for words in COMMANDS if words[0] == "run" and "--help" not in
 QUICK = [words for words in COMMANDS if words[0] in ("data", "list", "doctor") or {"--help", "--dry-run"} & {*words}]
 
 
-def test_the_readme_was_read() -> None:
-    assert len(RUNS) >= 2
+def test_commands_were_read() -> None:
+    assert len(RUNS) >= 6
     assert len(QUICK) >= 5
 
 
@@ -65,25 +66,32 @@ def test_targets_named_in_the_readme_are_in_the_makefile() -> None:
 
 
 def test_files_named_in_the_readme_exist() -> None:
-    linked = re.findall(r"\]\(([^)]+)\)", README)
+    linked = re.findall(r"\]\(([^)#]+)", README)
 
     assert linked
     assert [name for name in linked if not (ROOT / name).exists()] == []
 
 
-@pytest.mark.parametrize("group", ["method", "data"])
-def test_the_first_screen_names_all_that_ships(group: str) -> None:
-    screen = README.partition("## Start")[0]
-    named = set(re.findall(r"`(\w+)`", screen))
-    shipped = {file.stem for file in (ROOT / "conf" / group).glob("*.yaml")}
-
-    assert shipped
-    assert shipped - named == set()
-
-
-def test_the_first_screen_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_of_commands_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--help"])
 
     verbs = set(re.findall(r"^    ([a-z]+)(?: |$)", capsys.readouterr().out, re.MULTILINE))
     assert len(verbs) >= 7
     assert verbs == set(re.findall(r"^\| `recretrain (\w+)` \|", README, re.MULTILINE))
+
+
+def test_the_table_of_documents_is_whole() -> None:
+    written = {*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), ROOT / "docs/methods/README.md"} - {ROOT / "README.md"}
+    linked = {(ROOT / name).resolve() for name in re.findall(r"\]\(([^)#]+)", README.partition("## Documents")[2])}
+
+    assert len(written) >= 15
+    assert written - linked == set()
+
+
+def test_what_is_recommended_and_judged_is_what_was_run() -> None:
+    """Each command of the README takes the folder and the data of the first."""
+    run, arena, recommend = (next(one for one in COMMANDS if one[0] == verb) for verb in ("run", "arena", "recommend"))
+    chosen = dict(word.split("=", 1) for word in run[1:])
+
+    assert recommend[1] == f"outputs/{chosen['data.name']}/{chosen['method']}/*"
+    assert {f"{key}={chosen[key]}" for key in ("data", "data.path", "data.name")} <= set(arena)

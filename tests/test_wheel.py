@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -60,6 +61,23 @@ def test_the_wheel_holds_the_package_and_its_conf(wheel: Path) -> None:
     assert expected <= names
     assert "recretrain/py.typed" in names
     assert {name.split("/")[0] for name in names if "dist-info" not in name} == {"recretrain"}
+
+
+def test_the_description_leads_into_the_repository(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (card,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        description = archive.read(card).decode().partition("\n\n")[2]
+
+    begin = "https://github.com/recretrain/recretrain/blob/main/"
+    linked = re.findall(r"(?<!!)\[[^\]]*\]\(([^)]+)\)", description)
+    pictures = re.findall(
+        r"!\[[^\]]*\]\(https://raw\.githubusercontent\.com/recretrain/recretrain/main/([^)]+)\)", description
+    )
+    assert len(linked) > 10
+    assert [link for link in linked if not link.startswith(begin)] == []
+    assert [link for link in linked if not (ROOT / link.removeprefix(begin).partition("#")[0]).exists()] == []
+    assert pictures
+    assert all((ROOT / picture).is_file() for picture in pictures)
 
 
 def test_the_installed_program_reads_its_own_conf(installed: Path, tmp_path: Path) -> None:

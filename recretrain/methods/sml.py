@@ -99,7 +99,10 @@ class Teaching(TransferTeaching):
 
 
 class SML(Transferring[MF]):
-    """SML as released, over matrix factorisation; its transfer may take part in the fit of the fresh rows too."""
+    """SML as released, over matrix factorisation; its transfer may take part in the fit of the fresh rows too.
+
+    docs/methods/sml.md (a), (e).
+    """
 
     transfer: Teaching
 
