@@ -70,6 +70,18 @@ yelp "${start[@]}" "${tuned[@]}" method.learner.loss=bpr method.learner.learning
 yelp "${start[@]}" method=fine_tune_bpr method.learner.learning_rate=1,5,20,40,80
 yelp "${start[@]}" method=fine_tune_bpr method.learner.loss=log method.learner.learning_rate=1,5,20,40
 yelp "${start[@]}" method=full_retrain_bpr method.learner.learning_rate=5,20
+yelp "${start[@]}" method=fine_tune_bpr schedule.warm_up=start method.learner.learning_rate=5,10,20,30,40,60,80
+# Gates over BPR, from both starts
+over=("${start[@]}" method=sml_gate_bpr)
+lessons=(schedule.warm_up=tests method.lessons_from=20)
+yelp "${over[@]}" "${lessons[@]}" method.transfer.learning_rate=0.001,0.003,0.01
+yelp "${over[@]}" "${lessons[@]}" method.transfer.epochs=1,10
+yelp "${over[@]}" "${lessons[@]}" method.learner.learning_rate=10,40,80
+yelp "${over[@]}" "${lessons[@]}" transfer@method.transfer.network=per_dimension method.transfer.learning_rate=0.003,0.01
+yelp "${over[@]}" "${lessons[@]}" transfer@method.transfer.network=fresh_start method.transfer.learning_rate=0.001,0.003
+yelp "${over[@]}" schedule.warm_up=start method.transfer.learning_rate=0.001,0.003
+yelp "${over[@]}" schedule.warm_up=start method.learner.learning_rate=40,80
+yelp "${over[@]}" schedule.warm_up=start method.learner.learning_rate=5,10 method.transfer.learning_rate=0.001,0.003
 
 # globo in 48 slots --------------------------------------------------------------------------------------------------
 globo() { run data=globo schedule=globo_slots schedule.last_test=39 "$@"; }
