@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from recretrain.arena.forgetting import Matrix
 from recretrain.arena.learning import Fall
 from recretrain.arena.standings import Standing, pareto
-from recretrain.report.plots.look import drawn, style
+from recretrain.report.plots.look import COLOURS, drawn, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,12 +80,14 @@ def memory(matrix: Matrix, column: str) -> str:
 
 
 def losses(fall: Fall) -> str:
-    """The loss over the epochs of each task; later tasks are lighter."""
-    from matplotlib import colormaps
+    """The loss over the epochs of each task, from blue for the first to orange for the last."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    shades = LinearSegmentedColormap.from_list("tasks", COLOURS[:2])
 
     def draw(axes: Axes) -> None:
         for place, (_, values) in enumerate(sorted(fall.tasks.items())):
-            shade = colormaps["viridis"](0.3 + 0.5 * place / max(1, len(fall.tasks) - 1))
+            shade = shades(place / max(1, len(fall.tasks) - 1))
             marker = "." if len(values) <= FEW * 2 else ""
             axes.plot(range(1, len(values) + 1), values, linewidth=1, marker=marker, color=shade)
         axes.set(xlabel="epoch", ylabel="loss")

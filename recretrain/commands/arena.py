@@ -14,6 +14,7 @@ from recretrain.commands.run import one
 from recretrain.report.pages.grids import Cell, Grid, Line
 from recretrain.report.pages.screen import screen_of
 from recretrain.report.pages.terminal import columns_of, table
+from recretrain.visible import visible
 
 QUIET = "trainer.progress=false"
 
@@ -27,8 +28,9 @@ def arena(words: Sequence[str], out: Path | None) -> str:
     file = out or made.folder / "page.html"
     page.write(outcome, file)
     screen = screen_of(sys.stdout)
-    said = "\n".join(map(screen.wrapped, outcome.verdict))
-    return "\n\n".join([table(columns_of(_standings(outcome)), screen), said, f"The page: {file}"])
+    said = "\n".join(screen.wrapped(visible(sentence)) for sentence in outcome.verdict)
+    place = f"The page: {visible(str(file))}"
+    return "\n\n".join([table(columns_of(_standings(outcome), screen), screen), said, place])
 
 
 def _standings(outcome: Outcome) -> Grid:

@@ -145,7 +145,7 @@ def _arena(found: argparse.Namespace) -> None:
     from recretrain.commands.arena import arena
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s | %(message)s", datefmt="%H:%M:%S")
-    _show(arena(found.overrides, found.out))
+    print(arena(found.overrides, found.out))
 
 
 def _add_advance(verb: argparse.ArgumentParser) -> None:

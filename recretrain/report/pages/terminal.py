@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 GAP = 2  # between columns
 NAMES = 0.4  # of the width is left to names, at least
 ENDLESS = 100_000  # columns of a screen without a width
+KEPT = "\u2800"  # stands for a blank that rich would take from the end of a cell
 NOTE = "  "  # before the notes of a grid
 FOLDED = "Tables are folded to {} columns; a wider terminal, or `recretrain report --format csv`, shows rows whole."
 BEST, OTHERS = "bold", "dim"  # the best figure of a column; what is not ours
@@ -24,18 +25,20 @@ BEST, OTHERS = "bold", "dim"  # the best figure of a column; what is not ours
 
 def write(grids: Sequence[Grid], heading: str, notes: Sequence[str], screen: Screen) -> str:
     """The heading, where there is one, each grid under its title, and the notes on all."""
-    titles = [screen.strong(_plain(heading))] if heading else []
-    below = [_plain(note) for note in notes]
-    if screen.width is not None and any(len(list(blocks(columns_of(grid), screen.width))) > 1 for grid in grids):
+    titles = [screen.strong(_plain(heading, screen))] if heading else []
+    below = [_plain(note, screen) for note in notes]
+    if screen.width is not None and any(
+        len(list(blocks(columns_of(grid, screen), screen.width))) > 1 for grid in grids
+    ):
         below.append(FOLDED.format(screen.width))
     parts = [*titles, *(_page(grid, screen) for grid in grids), "\n".join(map(screen.wrapped, below))]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _page(grid: Grid, screen: Screen) -> str:
-    notes = [screen.wrapped(_plain(note), NOTE) for note in grid.notes]
-    title = screen.strong(screen.wrapped(_plain(grid.title)))
-    return "\n".join([title, "", table(columns_of(grid), screen), *notes])
+    notes = [screen.wrapped(_plain(note, screen), NOTE) for note in grid.notes]
+    title = screen.strong(screen.wrapped(_plain(grid.title, screen)))
+    return "\n".join([title, "", table(columns_of(grid, screen), screen), *notes])
 
 
 class Word(NamedTuple):
@@ -59,23 +62,26 @@ class Column(NamedTuple):
         """Under a header of several lines."""
         return _longest([*self.header.split(), *(cell.text for cell in self.cells)])
 
-    def shown(self, screen: Screen) -> Column:
-        cells = [cell._replace(text=screen.shown(cell.text)) for cell in self.cells]
-        return self._replace(header=screen.shown(self.header), cells=cells)
 
-
-def columns_of(grid: Grid) -> list[Column]:
+def columns_of(grid: Grid, screen: Screen) -> list[Column]:
     """The names of the lines, then their figures; the best of a column has a star, to be seen without bold too."""
-    names = [Word(_plain(line.text), _style(line)) for line in grid.lines]
-    figures = [Column(_plain(name), list(_figures(grid.lines, place))) for place, name in enumerate(grid.columns)]
-    return [Column(_plain(grid.corner), names, figures=False), *figures]
+    names = [Word(_plain(line.text, screen), _style(line)) for line in grid.lines]
+    figures = [
+        Column(_plain(name, screen), list(_figures(grid.lines, place, screen)))
+        for place, name in enumerate(grid.columns)
+    ]
+    return [Column(_plain(grid.corner, screen), names, figures=False), *figures]
 
 
 def records(rows: Sequence[Mapping[str, object]], screen: Screen = PLAIN, style: str = "{:.4f}") -> str:
     """A table of equal records under their keys; `style` writes numbers with a fraction."""
     named = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
     columns = [
-        Column(_plain(name), [Word(_plain(_written(value, style))) for value in values], all(map(_is_number, values)))
+        Column(
+            _plain(name, screen),
+            [Word(_plain(_written(value, style), screen)) for value in values],
+            all(map(_is_number, values)),
+        )
         for name, values in named.items()
     ]
     return table(columns, screen)
@@ -83,8 +89,7 @@ def records(rows: Sequence[Mapping[str, object]], screen: Screen = PLAIN, style:
 
 def table(columns: Sequence[Column], screen: Screen) -> str:
     """The columns side by side; those that do not fit beside the words of the rows follow below, beside them again."""
-    shown = [column.shown(screen) for column in columns]
-    return "\n\n".join(_printed(block, screen) for block in blocks(shown, screen.width))
+    return "\n\n".join(_printed(block, screen) for block in blocks(columns, screen.width))
 
 
 def blocks(columns: Sequence[Column], width: int | None) -> Iterator[Sequence[Column]]:
@@ -130,7 +135,7 @@ def _printed(columns: Sequence[Column], screen: Screen) -> str:
         highlight=False,
     )
     console.print(_laid_out(columns, width, ascii=screen.ascii), crop=False)
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+    return "\n".join(line.rstrip() for line in file.getvalue().replace(KEPT, " ").splitlines())
 
 
 def _laid_out(columns: Sequence[Column], width: int, *, ascii: bool) -> Table:
@@ -157,22 +162,22 @@ def _text(word: Word, figure: bool) -> Text:
     return Text(word.text, word.style, no_wrap=figure or None)
 
 
-def _figures(lines: Sequence[Line], place: int) -> Iterator[Word]:
+def _figures(lines: Sequence[Line], place: int, screen: Screen) -> Iterator[Word]:
     """The cells of a column, as long behind their figures, so that these stand below each other."""
     cells = [line.cells[place] for line in lines]
-    tails = [_plain(cell.tail) + "*" * cell.bold for cell in cells]
+    tails = [_plain(cell.tail, screen) + "*" * cell.bold for cell in cells]
     longest = _longest(tails)
     for line, cell, tail in zip(lines, cells, tails, strict=True):
-        yield Word(_plain(cell.head) + tail.ljust(longest), BEST if cell.bold else _style(line))
+        yield Word(_plain(cell.head, screen) + tail.ljust(longest, KEPT), BEST if cell.bold else _style(line))
 
 
 def _style(line: Line) -> str:
     return "" if line.kind == "ours" else OTHERS
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, screen: Screen) -> str:
     """One line without what a terminal would obey; blanks at its beginning stay."""
-    return visible(text).replace("\n", " ").replace("\t", " ")
+    return screen.shown(visible(text).replace("\n", " ").replace("\t", " "))
 
 
 def _written(value: object, style: str) -> str:

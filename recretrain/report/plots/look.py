@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# after Okabe and Ito (2008); the lightest and the darkest of theirs are changed so that both pages show them
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC6FA3", "#8A6D00", "#7D7D7D", "#8B62C9")
+# after Okabe and Ito (2008); each has a contrast of 3 to both grounds, so their lightest and darkest are others
+COLOURS = ("#1F7DB8", "#D55E00", "#009E73", "#CC6FA3", "#8A6D00", "#7D7D7D", "#8B62C9")
 MARKERS = "osD^vP*Xph<>"
 INK = "#010203"  # stands for the colour of the page's text
 SIZE = (5.4, 4.0)  # inches

@@ -90,6 +90,8 @@ def test_ascii_is_enough() -> None:
     assert text.isascii()
     assert "+- 0.2500*" in text
     assert max(map(len, text.splitlines())) <= 100
+    rows = [line for line in text.splitlines() if "0." in line]
+    assert rows[0].index("0.1000") == rows[1].index("0.1100")
     assert Screen(ascii=True).shown("Zoë") == r"Zo\xeb"
 
 
