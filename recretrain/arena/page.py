@@ -154,4 +154,5 @@ def _machine(runs: Sequence[Run]) -> list[str]:
 
 def _made_by(card: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(card["versions"].items()))
-    return f"{versions}; {card['device']}, {card['threads']} threads, precision {card['precision']}"
+    threads = f"{card['threads']} thread{'s' * (card['threads'] > 1)}"
+    return f"{versions}; {card['device']}, {threads}, precision {card['precision']}"
