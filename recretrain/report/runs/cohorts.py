@@ -42,6 +42,12 @@ class Cohort:
         named = [label for label in found if self.rows[label] == name]
         return min(named, key=lambda label: (len(found[label][0].overrides), label)) if named else None
 
+    def keys(self) -> dict[str, str]:
+        """Whole keys by the part of them that stands in the names of settings, where it is not all of it."""
+        brief = _brief({key_of(item) for run in self.runs for item in _said(run)})
+        words = {word.lstrip("(").partition("=")[0] for label in self.rows for word in label.split()}
+        return {short: key for key, short in sorted(brief.items()) if short != key and short in words}
+
     def named(self, row_of: RowOf) -> Cohort:
         """The same runs under the names that a table has for them."""
         labels, rows = _labels(self.runs, row_of)
