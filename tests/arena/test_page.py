@@ -51,7 +51,8 @@ window.onload = function () {
     reached: all(".wide").every(function (one) { return one.tabIndex === 0; }),
     linked: all("nav a").every(function (link) { return page.querySelector(link.getAttribute("href")); }),
     closed: all("details").length,
-    opened: (frame.contentWindow.dispatchEvent(new Event("beforeprint")), all("details[open]").length)
+    opened: (frame.contentWindow.dispatchEvent(new Event("beforeprint")), all("details[open]").length),
+    stretched: (all("td").forEach(function (cell) { cell.textContent = "0".repeat(40); }), page.body.scrollWidth)
   });
   document.title = title;
 };
@@ -112,6 +113,7 @@ def test_in_a_browser(text: str, width: int, tmp_path: Path) -> None:
     assert found["named"]
     assert found["reached"]
     assert found["linked"]
+    assert found["stretched"] <= width  # tables scroll by themselves
     assert found["opened"] == found["closed"] > 0  # when it is printed
 
 

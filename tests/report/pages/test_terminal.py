@@ -59,6 +59,16 @@ def test_columns_that_do_not_fit_stand_below_beside_the_names_again() -> None:
     assert "folded" not in shown(width=200)
 
 
+def test_headers_and_names_are_folded_before_a_column_moves_below() -> None:
+    row = {"method": "sml (epochs=2, loops=3)", "rows read / period": 12345, "trained parameters": 82560}
+
+    text = records([row], Screen(32))
+
+    assert "\n\n" not in text
+    assert max(map(len, text.splitlines())) <= 32
+    assert [word in text for word in ("12345", "82560", "parameters", "rows")] == [True] * 4
+
+
 def test_a_pipe_gets_a_line_for_each_row_however_long() -> None:
     lines = shown().splitlines()
 
