@@ -18,6 +18,7 @@ from recretrain.arena.arena import Outcome
 from recretrain.arena.learning import falls
 from recretrain.arena.repeat import Change, repeated
 from recretrain.arena.search import Trial
+from recretrain.report.papers.card import Cited
 from tests.arena.test_planted import held, world
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -148,3 +149,18 @@ def test_what_ran_is_told_beside_the_defaults_and_can_be_repeated(outcome: Outco
     assert found.command.startswith("recretrain run -m data=table")
     assert all(run.card["digest"] in text for runs in outcome.finals.values() for run in runs)
     assert repeated(outcome, "frozen").changes == []
+
+
+def test_published_figures_stand_beside_ours_with_their_source(
+    outcome: Outcome, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cited = {"fine_tune": {outcome.column: Cited(0.4321, "a paper", "S")}}
+    monkeypatch.setattr(page, "published", lambda *_: (cited, ["published [S]: a paper."]))
+
+    beside = page.page(outcome)
+
+    row = next(line for line in beside.split("<tr") if 'name" title' in line and "fine_tune" in line)
+    assert "<td>0.4321 [S]</td>" in row
+    assert "<small>published [S]: a paper.</small>" in beside
+    assert ">published</button>" in beside
+    assert ">published</button>" not in text
