@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from recretrain.report.pages.screen import Screen
     from recretrain.serving.run import Run
 
 __all__ = ["__version__", "load", "run", "tables"]
@@ -50,6 +51,7 @@ def tables(
     only: Mapping[str, str] | None = None,
     compare: str | None = None,
     by_period: str | None = None,
+    screen: Screen | None = None,
 ) -> str:
     """The tables of all finished runs below a folder, as `recretrain report` prints them.
 
@@ -73,4 +75,5 @@ def tables(
         only=only,
         compare=compare,
         by_period=by_period,
+        screen=screen,
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +11,15 @@ from recretrain.arena import drawings
 from recretrain.arena.arena import Outcome
 from recretrain.arena.figures import figure_of
 from recretrain.arena.forgetting import memory_of
+from recretrain.arena.learning import Fall, falls
+from recretrain.arena.repeat import command, repeated
 from recretrain.arena.search import best_of
 from recretrain.arena.standings import LEVEL, Standing, cheapest_level
+from recretrain.configuration.compose import conf_dir
 from recretrain.errors import ReportError
+from recretrain.report.pages.html import template
+from recretrain.report.papers.card import Cited
+from recretrain.report.papers.material import published
 from recretrain.report.runs.averages import Average, is_error
 from recretrain.report.runs.run import Run
 
@@ -31,39 +36,41 @@ class Line(NamedTuple):
     adjusted: float | None
     seconds: float
     megabytes: float
+    published: Cited | None
     word: str  # how it stands to the best
     taken: bool  # what the verdict says to take
 
 
+class Learning(NamedTuple):
+    """How a method learned in its first final run."""
+
+    method: str
+    falls: Sequence[Fall]
+    svg: str  # of the first of them
+
+
 def page(outcome: Outcome) -> str:
     """The whole page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("recretrain.arena", "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    found, taken = outcome.standings, cheapest_level(outcome.standings).method
-    known = {method: memory_of(runs, outcome.column) for method, runs in outcome.finals.items()}
-    memories = {method: memory for method, memory in known.items() if memory is not None}
-    return environment.get_template("page.html.jinja").render(
+    runs = [run for of_method in outcome.finals.values() for run in of_method]
+    cited, sources = published(runs, conf_dir())
+    return template("page.html.jinja", "recretrain.arena").render(
         outcome=outcome,
         version=__version__,
         level=LEVEL,
         lower=is_error(outcome.column),
-        lines=list(_lines(outcome)),
-        costs=drawings.costs(found, outcome.column),
-        periods=drawings.periods(found, outcome.column),
-        tested=sorted(found[0].by_period),
+        lines=list(_lines(outcome, {method: figures.get(outcome.column) for method, figures in cited.items()})),
+        sources=sources,
+        costs=drawings.costs(outcome.standings, outcome.column),
+        periods=drawings.periods(outcome.standings, outcome.column),
+        tested=sorted(outcome.standings[0].by_period),
         groups=_groups(outcome),
-        memories=memories,
-        remembered=drawings.memory(memories[taken].matrix, outcome.column) if taken in memories else None,
-        taken=taken,
+        learning=list(_learning(outcome)),
         trials=[_searched(outcome, one.method) for one in outcome.entered.entrants],
-        machine=_machine(outcome),
+        made=[repeated(outcome, one.method) for one in outcome.standings],
+        machine=_machine(runs),
         command=command(outcome),
-        runs=[run for runs in outcome.finals.values() for run in runs],
-        asked=next(iter(outcome.finals.values()))[0].asked,
+        asked=runs[0].asked,
+        **_remembered(outcome),
     )
 
 
@@ -72,15 +79,7 @@ def write(outcome: Outcome, file: Path) -> None:
     file.write_text(page(outcome), encoding="utf-8")
 
 
-def command(outcome: Outcome) -> str:
-    """The command that makes this page again."""
-    wish = outcome.wish
-    own = [f"trials={outcome.plan.trials}", f"seeds={outcome.plan.seeds}", f"metric={outcome.column}"]
-    methods = [] if wish.methods is None else [f"methods={','.join(wish.methods)}"]
-    return f"recretrain arena {shlex.join([*wish.words, *methods, *own])}"
-
-
-def _lines(outcome: Outcome) -> Iterator[Line]:
+def _lines(outcome: Outcome, cited: Mapping[str, Cited | None]) -> Iterator[Line]:
     about = {one.method: one.about for one in outcome.entered.entrants}
     taken = cheapest_level(outcome.standings)
     for place, one in enumerate(outcome.standings, start=1):
@@ -94,6 +93,7 @@ def _lines(outcome: Outcome) -> Iterator[Line]:
             adjusted=one.adjusted,
             seconds=one.seconds,
             megabytes=max(float(run.costs["peak_memory_mb"].max()) for run in outcome.finals[one.method]),
+            published=cited.get(one.method),
             word=_word(place, one),
             taken=one is taken,
         )
@@ -125,6 +125,21 @@ def _in_group(run: Run, column: str, group: str) -> float | None:
         return None
 
 
+def _remembered(outcome: Outcome) -> dict[str, Any]:
+    """What was forgotten by each method, and the heat map of the one that the verdict takes."""
+    taken = cheapest_level(outcome.standings).method
+    known = {method: memory_of(runs, outcome.column) for method, runs in outcome.finals.items()}
+    memories = {method: memory for method, memory in known.items() if memory is not None}
+    drawn = drawings.memory(memories[taken].matrix, outcome.column) if taken in memories else None
+    return {"taken": taken, "memories": memories, "remembered": drawn}
+
+
+def _learning(outcome: Outcome) -> Iterator[Learning]:
+    for one in outcome.standings:
+        if found := falls(outcome.finals[one.method][0]):
+            yield Learning(one.method, found, drawings.losses(found[0]))
+
+
 def _searched(outcome: Outcome, method: str) -> dict[str, Any]:
     """The trials of a method, the best of them, and why it has no final run."""
     trials = outcome.searched.get(method, ())
@@ -132,8 +147,12 @@ def _searched(outcome: Outcome, method: str) -> dict[str, Any]:
     return {"method": method, "trials": trials, "best": best, "failed": outcome.failed.get(method)}
 
 
-def _machine(outcome: Outcome) -> list[str]:
-    """The versions that made the runs, each set of them once."""
-    cards = [run.card for runs in outcome.finals.values() for run in runs]
-    told = [", ".join(f"{key} {value}" for key, value in sorted(card.get("versions", {}).items())) for card in cards]
-    return sorted({text for text in told if text})
+def _machine(runs: Sequence[Run]) -> list[str]:
+    """The versions and the device that made the runs, each set of them once."""
+    return list(dict.fromkeys(_made_by(run.card) for run in runs))
+
+
+def _made_by(card: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(card["versions"].items()))
+    threads = f"{card['threads']} thread{'s' * (card['threads'] > 1)}"
+    return f"{versions}; {card['device']}, {threads}, precision {card['precision']}"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from tabulate import tabulate
 
 from recretrain.arena import page
 from recretrain.arena.arena import Arena, Outcome
 from recretrain.arena.wish import wish_of
 from recretrain.commands.run import one
+from recretrain.report.pages.grids import Cell, Grid, Line
+from recretrain.report.pages.screen import screen_of
+from recretrain.report.pages.terminal import columns_of, table
+from recretrain.visible import visible
 
 QUIET = "trainer.progress=false"
 
@@ -24,15 +27,20 @@ def arena(words: Sequence[str], out: Path | None) -> str:
     outcome = made.held()
     file = out or made.folder / "page.html"
     page.write(outcome, file)
-    return "\n".join([_table(outcome), "", *outcome.verdict, "", f"The page: {file}"])
+    screen = screen_of(sys.stdout)
+    said = "\n".join(screen.wrapped(visible(sentence)) for sentence in outcome.verdict)
+    place = f"The page: {visible(str(file))}"
+    return "\n\n".join([table(columns_of(_standings(outcome), screen), screen), said, place])
 
 
-def _table(outcome: Outcome) -> str:
-    rows = [
-        [one.method, one.figure.mean, "" if one.to_best is None else f"{one.to_best.mean:+.4f}",
-         "" if one.adjusted is None else f"{one.adjusted:.4f}", f"{one.seconds:.2f}"]
-        for one in outcome.standings
+def _standings(outcome: Outcome) -> Grid:
+    lines = [
+        Line(one.method, [
+            Cell(one.figure.mean, bold=place == 0),
+            Cell(None if one.to_best is None else one.to_best.mean, "{:+.4f}"),
+            Cell(one.adjusted),
+            Cell(one.seconds, "{:.2f}"),
+        ])
+        for place, one in enumerate(outcome.standings)
     ]  # fmt: skip
-    return tabulate(
-        rows, ["method", outcome.column, "to the best", "p (Holm)", "CPU s a period"], "simple", floatfmt=".4f"
-    )
+    return Grid("", "method", [outcome.column, "to the best", "p (Holm)", "CPU s a period"], lines)

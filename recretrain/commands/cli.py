@@ -18,6 +18,7 @@ from recretrain.configuration.compose import conf_dir
 from recretrain.configuration.hints import fits, in_words
 from recretrain.errors import ConfigError
 from recretrain.report.pages.formats import FORMATS
+from recretrain.report.pages.screen import screen_of
 from recretrain.values import AtLeast0, AtLeast1, Positive
 from recretrain.visible import one_line, visible
 
@@ -144,7 +145,7 @@ def _arena(found: argparse.Namespace) -> None:
     from recretrain.commands.arena import arena
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s | %(message)s", datefmt="%H:%M:%S")
-    _show(arena(found.overrides, found.out))
+    print(arena(found.overrides, found.out))
 
 
 def _add_advance(verb: argparse.ArgumentParser) -> None:
@@ -251,12 +252,11 @@ def _add_evidence(verb: argparse.ArgumentParser) -> None:
 
 
 def _evidence(found: argparse.Namespace) -> None:
-    from tabulate import tabulate
-
     from recretrain.engine.evidence import candidates
+    from recretrain.report.pages.terminal import records
 
     rows = candidates(found.run, top=found.top, least_error=found.least_error, norm=found.norm, trusted=found.trust)
-    _show(tabulate([vars(row) for row in rows], headers="keys", tablefmt="simple", floatfmt=".4f"))
+    _show(records([vars(row) for row in rows], screen_of(sys.stdout)))
 
 
 def _add_aspects(verb: argparse.ArgumentParser) -> None:
@@ -270,16 +270,18 @@ def _add_aspects(verb: argparse.ArgumentParser) -> None:
 
 
 def _aspects(found: argparse.Namespace) -> None:
-    from tabulate import tabulate
-
     from recretrain.engine.aspects import reasons
+    from recretrain.report.pages.terminal import records
 
     rating = reasons(found.run, user=found.user, item=found.item, top=found.top, trusted=found.trust)
     _show(f"{rating.item} by {rating.user}: {rating.rating:.3f}, of which biases are {rating.biases:.3f}\n")
-    _show(tabulate([vars(aspect) for aspect in rating.aspects], headers="keys", tablefmt="simple"))
-    items = [f"item's {place}" for place in range(1, len(rating.parts) + 1)]
-    rows = [[f"user's {place}", *parts] for place, parts in enumerate(rating.parts, start=1)]
-    _show(f"\n{tabulate(rows, headers=['adds', *items], tablefmt='simple', floatfmt='+.4f')}")
+    screen = screen_of(sys.stdout)
+    _show(records([vars(aspect) for aspect in rating.aspects], screen))
+    rows = [
+        {"adds": f"user's {user}", **{f"item's {item}": part for item, part in enumerate(parts, start=1)}}
+        for user, parts in enumerate(rating.parts, start=1)
+    ]
+    _show(f"\n{records(rows, screen, '{:+.4f}')}")
 
 
 def _add_report(verb: argparse.ArgumentParser) -> None:
@@ -308,6 +310,7 @@ def _report(found: argparse.Namespace) -> None:
         only=only,
         compare=found.compare,
         by_period=found.by_period,
+        screen=screen_of(sys.stdout) if found.out is None else None,
     )
     _put(text, found.out)
     if found.plots:
@@ -364,13 +367,14 @@ def _add_list(verb: argparse.ArgumentParser) -> None:
 
 
 def _list(found: argparse.Namespace) -> None:
-    _show(listing.listed(conf_dir(), [found.kind] if found.kind else list(listing.GROUPS)))
+    kinds = [found.kind] if found.kind else list(listing.GROUPS)
+    _show(screen_of(sys.stdout).wrapped(listing.listed(conf_dir(), kinds)))
 
 
 def _doctor(_: argparse.Namespace) -> None:
     from recretrain.commands.doctor import examine
 
-    _show(examine())
+    _show(screen_of(sys.stdout).wrapped(examine()))
 
 
 def _number(hint: Any) -> Callable[[str], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,19 +11,18 @@ from typing import TYPE_CHECKING, Any
 from recretrain.configuration.build import build
 from recretrain.configuration.compose import compose, conf_dir
 from recretrain.errors import ConfigError
+from recretrain.report.pages.screen import screen_of
+from recretrain.report.pages.terminal import records
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
 def listed(overrides: Sequence[str]) -> str:
-    from tabulate import tabulate
-
     from recretrain.preparation.prepare import list_sources
 
     config, _ = compose(overrides)
-    rows = list_sources(conf_dir(), Path(config.paths.data))
-    return tabulate(rows, headers="keys", tablefmt="simple")
+    return records(list_sources(conf_dir(), Path(config.paths.data)), screen_of(sys.stdout))
 
 
 def prepared(overrides: Sequence[str]) -> str:
@@ -32,14 +32,12 @@ def prepared(overrides: Sequence[str]) -> str:
 
 def described(overrides: Sequence[str]) -> str:
     """Describe a prepared folder, if one is named; else the data that the overrides ask for."""
-    from tabulate import tabulate
-
     from recretrain.preparation.prepare import describe
 
     folder = Path(overrides[0]) if overrides and (Path(overrides[0]) / "stream.json").is_file() else None
     card = describe(folder or _folder(overrides))
-    periods = [_readable(period) for period in card["periods"]]
-    return f"{_about(card)}\n\n{tabulate(periods, headers='keys', tablefmt='simple', showindex=True)}"
+    periods = [{"period": place, **_readable(period)} for place, period in enumerate(card["periods"])]
+    return _under(_about(card), periods)
 
 
 def generated(folder: Path, overrides: Sequence[str]) -> str:
@@ -74,12 +72,15 @@ def source_of(config: DictConfig) -> Any:
 
 
 def _summary(folder: Path) -> str:
-    from tabulate import tabulate
-
     from recretrain.preparation.prepare import describe
 
     card = describe(folder)
-    return f"{_about(card)}\n\n{tabulate(card['counts'], headers='keys', tablefmt='simple')}"
+    return _under(_about(card), card["counts"])
+
+
+def _under(heading: str, rows: Sequence[Mapping[str, object]]) -> str:
+    screen = screen_of(sys.stdout)
+    return f"{screen.wrapped(heading)}\n\n{records(rows, screen)}"
 
 
 def _about(card: Mapping[str, Any]) -> str:

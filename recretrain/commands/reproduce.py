@@ -50,6 +50,7 @@ def reproduce(table: str, overrides: Sequence[str], *, seeds: str | None, jobs: 
     """
     from recretrain.commands.run import launch
     from recretrain.report import render
+    from recretrain.report.pages.screen import screen_of
 
     failures = []
     planned = sweeps(table, overrides, seeds)
@@ -65,7 +66,7 @@ def reproduce(table: str, overrides: Sequence[str], *, seeds: str | None, jobs: 
             launch(["-m", *sweep, *_at_once(sweep, jobs), "hydra.callbacks.sweep.table=false"])
         except SystemExit as stop:
             failures.append(str(stop.code))
-    print(render(_outputs(overrides), conf_dir=conf_dir(), table=table))
+    print(render(_outputs(overrides), conf_dir=conf_dir(), table=table, screen=screen_of(sys.stdout)))
     if failures:
         raise SystemExit("\n".join(failures))
 

@@ -126,9 +126,10 @@ def jobs_at_once(launcher: Mapping[str, Any]) -> int:
 def show_tables(folders: Iterable[Path]) -> None:
     """Print the table of each data set that the run folders belong to."""
     from recretrain.report import render
+    from recretrain.report.pages.screen import screen_of
 
     for data in sorted({folder.parent.parent for folder in folders}):
-        print(render(data, conf_dir=conf_dir()))
+        print(render(data, conf_dir=conf_dir(), screen=screen_of(sys.stdout)))
 
 
 class Sweep(Callback):

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from recretrain.report.pages.screen import Screen
 
 __all__ = ["plot", "render"]
 
@@ -19,6 +23,7 @@ def render(
     only: Mapping[str, str] | None = None,
     compare: str | None = None,
     by_period: str | None = None,
+    screen: Screen | None = None,
 ) -> str:
     """The tables of all finished runs below `outputs`.
 
@@ -26,12 +31,15 @@ def render(
     `format` is one of pages.formats.FORMATS; `test` is test or choosing; `group` is all, or one that the runs measured.
     `only` keeps the runs with these facts (data, method, schedule, eval, data_source, variant, seed, backbone).
     `compare` names the method that every other one is tested against; `by_period` names a metric, such as recall@20,
-    that is shown period by period instead. Raises ReportError for a choice that does not exist.
+    that is shown period by period instead. `screen` is what the terminal shows that the text is for; None: all columns,
+    without bold. Raises ReportError for a choice that does not exist.
     """
     from recretrain.report.pages.report import report
+    from recretrain.report.pages.screen import PLAIN
     from recretrain.report.papers.material import Request
 
-    return report(outputs, conf_dir, Request(table, test, group, dict(only or {}), by_period, compare), format)
+    request = Request(table, test, group, dict(only or {}), by_period, compare)
+    return report(outputs, conf_dir, request, format, screen or PLAIN)
 
 
 def plot(

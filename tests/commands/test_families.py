@@ -121,7 +121,7 @@ def test_aspects_shows_the_words_of_a_rating(recretrain: Any) -> None:
 
     assert shown.code == 0, shown.err
     assert " of which biases are " in shown.out
-    rows = [line for line in shown.out.splitlines() if line.startswith(("       1  ", "       2  "))]
+    rows = [line for line in shown.out.splitlines() if line.lstrip().startswith(("1  ", "2  "))]
     assert [line.count(",") for line in rows] == [4, 4]  # three words of the user, three of the item
     assert "user's 2" in shown.out
     assert unknown.code == 1

@@ -18,10 +18,17 @@ class Cell:
 
     @property
     def text(self) -> str:
-        if self.value is None:
-            return ""
-        tail = self.extra_style.format(*self.extra) if self.extra else ""
-        return self.style.format(self.value) + tail
+        return self.head + self.tail
+
+    @property
+    def head(self) -> str:
+        """The figure alone."""
+        return "" if self.value is None else self.style.format(self.value)
+
+    @property
+    def tail(self) -> str:
+        """What stands behind it: ` ± 0.0031`."""
+        return "" if self.value is None or not self.extra else self.extra_style.format(*self.extra)
 
 
 def with_deviation(value: float, style: str, deviation: float | None, *, bold: bool = False) -> Cell:
@@ -44,6 +51,16 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A plot beside a grid, with all that a reader needs who does not see it."""
+
+    svg: str
+    about: str  # what it shows, in a few words
+    caption: str
+    numbers: Grid
+
+
+@dataclass(frozen=True)
 class Grid:
     title: str
     corner: str  # above the names of the lines
@@ -52,6 +69,7 @@ class Grid:
     notes: Sequence[str] = ()
     facts: Mapping[str, str] = field(default_factory=dict)  # what a line needs once it leaves its table
     extra: tuple[str, ...] = ("deviation",)  # the names of the cells' `extra`
+    picture: Picture | None = None  # for a page
 
 
 def best(values: Sequence[float | None], style: str = "{:.4f}", *, lowest: bool = False) -> list[bool]:

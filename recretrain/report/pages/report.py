@@ -12,24 +12,36 @@ from recretrain.errors import ReportError
 from recretrain.report.pages import results, sections, tasks
 from recretrain.report.pages.formats import write
 from recretrain.report.pages.grids import Grid
+from recretrain.report.pages.screen import PLAIN, Screen
 from recretrain.report.papers.beside import beside
 from recretrain.report.papers.card import TableCard
-from recretrain.report.papers.material import Request, gather
+from recretrain.report.papers.material import Material, Request, gather
 from recretrain.report.runs import averages
 from recretrain.report.runs.cohorts import Cohort
 from recretrain.report.runs.reading import shortfalls
 from recretrain.report.runs.titles import GROUPS, title
 
 
-def report(outputs: Path, conf_dir: Path, request: Request, format: str) -> str:
+def report(outputs: Path, conf_dir: Path, request: Request, format: str, screen: Screen = PLAIN) -> str:
     found = gather(outputs, conf_dir, request)
     _check_base([cohort for cohort, _ in found.cohorts], request.compare)
-    grids = [grid for cohort, table in found.cohorts for grid in _section(cohort, table, request)]
+    grids = list(_grids_of(found, request, pictures=format == "html"))
     left_out = [note for cohort, _ in found.cohorts for note in _unanswered(cohort, request)]
     left_out += [f"Left out, unfinished (repeat its command to go on): {run}" for run in shortfalls(found.runs)]
     if not grids:
         return "\n".join([_nothing(outputs, [cohort for cohort, _ in found.cohorts], request), *left_out]) + "\n"
-    return write(grids, found.table.title, left_out, format)
+    return write(grids, found.table.title, left_out, format, screen)
+
+
+def _grids_of(found: Material, request: Request, *, pictures: bool) -> Iterator[Grid]:
+    for cohort, table in found.cohorts:
+        for grid in _section(cohort, table, request):
+            if pictures:
+                from recretrain.report.pages.pictures import with_picture
+
+                yield with_picture(grid, cohort, table, request.of_group(grid.facts.get("group", "all")))
+            else:
+                yield grid
 
 
 def _unanswered(cohort: Cohort, request: Request) -> Iterator[str]:
@@ -109,7 +121,7 @@ def _ordered(cohort: Cohort, rows: pd.DataFrame, table: TableCard) -> list[str]:
     """As the table lists its rows, then the others, best first by the first metric at its largest k."""
     listed = list(table.rows)
     columns = averages.in_order(rows["column"])
-    leading = [name for name in columns if name.partition("@")[0] == columns[0].partition("@")[0]][-1]
+    leading = averages.leading(columns)
     found = averages.over_seeds(rows, table.layout.weigh)
     sign = 1 if averages.is_error(leading) else -1
 

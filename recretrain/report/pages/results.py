@@ -79,7 +79,8 @@ def results(
     if beside == "all":
         body += _not_run(cohort, labels, ["seeds", *columns], published, unit)
     header = ["seeds", *(name if name.startswith("RI ") else f"{name}{unit.mark}" for name in columns)]
-    return Grid("", corner(cohort), header, body, _notes(cohort, table, beside, published, group))
+    notes = [*_improvements(cohort, columns, table), *_keys(cohort), *_notes(cohort, table, beside, published, group)]
+    return Grid("", corner(cohort), header, body, notes)
 
 
 def by_period(
@@ -122,6 +123,17 @@ def _not_run(
         if cohort.label_of(row) not in labels:
             yield Line(row, [Cell() for _ in columns], "not run")
             yield published_line(row, columns, figures, unit, seeds=False)
+
+
+def _improvements(cohort: Cohort, columns: Sequence[str], table: TableCard) -> Iterator[str]:
+    if any(name.startswith("RI ") for name in columns):
+        reference = cohort.label_of(table.layout.reference or "")
+        yield f"RI: by how much {reference} is better than the row, in percent of the row, the mean over the cut-offs."
+
+
+def _keys(cohort: Cohort) -> Iterator[str]:
+    if keys := cohort.keys():
+        yield f"In names: {', '.join(f'{short} is {key}' for short, key in keys.items())}."
 
 
 def _notes(cohort: Cohort, table: TableCard, beside: Beside, published: Cells, group: str) -> list[str]:

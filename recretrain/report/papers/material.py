@@ -8,8 +8,8 @@ from pathlib import Path
 
 from recretrain.errors import ReportError
 from recretrain.report.papers import loading
-from recretrain.report.papers.beside import Beside, beside
-from recretrain.report.papers.card import PLAIN, TableCard
+from recretrain.report.papers.beside import Beside, beside, cells, objection, sources
+from recretrain.report.papers.card import PLAIN, Cells, TableCard
 from recretrain.report.runs.cohorts import Cohort, cohorts
 from recretrain.report.runs.reading import read_runs
 from recretrain.report.runs.recipes import chosen
@@ -83,3 +83,18 @@ def _fitting(cohort: Cohort, known: Sequence[TableCard]) -> TableCard:
 def _named(cohort: Cohort, table: TableCard) -> tuple[Cohort, TableCard]:
     """A method that the table does not list keeps its own name."""
     return cohort.named(lambda run: table.row_of(run) if table.lists(run.method) else run.method), table
+
+
+def published(runs: Sequence[Run], conf_dir: Path) -> tuple[Cells, list[str]]:
+    """Papers' figures for comparable runs, as shares: method -> column; and their sources, or why there are none."""
+    (cohort,) = cohorts(runs)
+    cohort, table = _named(cohort, _fitting(cohort, _all(conf_dir)))
+    found = cells(cohort, table, "run", "all")
+    scale = table.layout.unit.scale
+    rows = {run.method: cohort.rows[cohort.labels[run.variant]] for run in cohort.runs}
+    own = {
+        method: {column: replace(figure, value=figure.value / scale) for column, figure in found[row].items()}
+        for method, row in rows.items()
+        if row in found
+    }
+    return own, sources(own) or list(filter(None, [objection(cohort, table, "run")]))

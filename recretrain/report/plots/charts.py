@@ -10,6 +10,7 @@ from recretrain.report.papers.card import TableCard
 from recretrain.report.papers.chart import EPOCH, PERIOD, Chart, Points
 from recretrain.report.papers.notes import points_of_notes
 from recretrain.report.plots.files import save
+from recretrain.report.plots.look import COLOURS, style
 from recretrain.report.runs.cohorts import Cohort
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 FAR = 20  # an axis from one value to another so many times as large is logarithmic
-COLOURS, DASHES = 10, ("-", "--", ":")  # of matplotlib; dashes for the lines of a colour that was had
+DASHES = ("-", "--", ":")  # for the lines of a colour that was had
 
 
 def draw_charts(table: TableCard, chosen: Sequence[Cohort], found: Sequence[Cohort], into: Path) -> list[Path]:
@@ -65,8 +66,8 @@ def _figure(chart: Chart, points: Points, synthetic: bool) -> Figure:
         for place, line in enumerate(lines):
             values = sorted(of_panel[line].items()) if line in of_panel else []
             means = [sum(seeds) / len(seeds) for _, seeds in values]
-            dash = DASHES[place // COLOURS % len(DASHES)]
-            axes.plot([x for x, _ in values], means, dash, marker="o", markersize=3, color=f"C{place}", label=line)
+            dash = DASHES[place // len(COLOURS) % len(DASHES)]
+            axes.plot([x for x, _ in values], means, dash, **style(place, line))
         axes.set(title=panel, xlabel=chart.x, ylabel=chart.y)
         if chart.x in (EPOCH, PERIOD):
             axes.locator_params(axis="x", integer=True)

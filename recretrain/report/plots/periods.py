@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from recretrain.report.papers.card import Cells, TableCard
 from recretrain.report.papers.material import Request, gather
 from recretrain.report.plots.charts import draw_charts
 from recretrain.report.plots.files import save
+from recretrain.report.plots.look import style
 from recretrain.report.runs import averages
 from recretrain.report.runs.cohorts import Cohort, cohorts
 from recretrain.report.runs.titles import title
@@ -57,11 +58,11 @@ def _figure(cohort: Cohort, rows: pd.DataFrame, table: TableCard, metrics: Seque
     unit = table.layout.unit
     scaled = averages.scaled(rows, unit.scale)
     curves = _published(cohort, table, metrics, request)
-    colours = _colours(_best_first(scaled, metrics[0]), cohort, curves)
+    looks = _looks(_best_first(scaled, metrics[0]), cohort, curves)
     figure = Figure(figsize=(7 * len(metrics), 4.5), layout="constrained")
     for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
-        _ours(axes, averages.restricted(scaled, [metric]), metric, colours)
-        _theirs(axes, cohort, curves[metric], colours)
+        _ours(axes, averages.restricted(scaled, [metric]), metric, looks)
+        _theirs(axes, cohort, curves[metric], looks)
         axes.set(xlabel="period", ylabel=f"{metric}{unit.mark}")
         axes.locator_params(axis="x", integer=True, nbins=20)
         axes.grid(alpha=0.3)
@@ -93,28 +94,30 @@ def _best_first(rows: pd.DataFrame, metric: str) -> list[str]:
     return [str(label) for label in means.sort_values(ascending=averages.is_error(metric)).index]
 
 
-def _colours(labels: Sequence[str], cohort: Cohort, curves: Mapping[str, Cells]) -> dict[str, str]:
+def _looks(labels: Sequence[str], cohort: Cohort, curves: Mapping[str, Cells]) -> dict[str, dict[str, Any]]:
     """Of each label, and of each published row that nobody ran; the same in all panels."""
     rows = [row for of_metric in curves.values() for row in of_metric if cohort.label_of(row) is None]
-    return {name: f"C{place}" for place, name in enumerate(dict.fromkeys([*labels, *rows]))}
+    return {name: style(place, name) for place, name in enumerate(dict.fromkeys([*labels, *rows]))}
 
 
-def _ours(axes: Axes, rows: pd.DataFrame, metric: str, colours: Mapping[str, str]) -> None:
+def _ours(axes: Axes, rows: pd.DataFrame, metric: str, looks: Mapping[str, Mapping[str, Any]]) -> None:
     """Mean over seeds; the band reaches from the lowest seed to the highest."""
     shown = averages.by_period(rows, metric)
     low, high = (averages.by_period(rows, metric, how) for how in ("min", "max"))
-    for label in (label for label in colours if label in shown.index):
-        axes.plot(shown.columns, shown.loc[label], color=colours[label], marker="o", markersize=3, label=label)
-        axes.fill_between(shown.columns, low.loc[label], high.loc[label], color=colours[label], alpha=0.2)
+    for label in (label for label in looks if label in shown.index):
+        axes.plot(shown.columns, shown.loc[label], **looks[label])
+        axes.fill_between(shown.columns, low.loc[label], high.loc[label], color=looks[label]["color"], alpha=0.2)
 
 
-def _theirs(axes: Axes, cohort: Cohort, published: Cells, colours: Mapping[str, str]) -> None:
+def _theirs(axes: Axes, cohort: Cohort, published: Cells, looks: Mapping[str, Mapping[str, Any]]) -> None:
     """In the colour of the setting that stands for the row."""
     for row, curve in published.items():
         ours = cohort.label_of(row)
         values = [figure.value for figure in curve.values()]
         label = f"{row}, published" if ours else f"{row}, published (not run)"
-        axes.plot([int(period) for period in curve], values, "--", color=colours[ours or row], linewidth=1, label=label)
+        axes.plot(
+            [int(period) for period in curve], values, "--", color=looks[ours or row]["color"], linewidth=1, label=label
+        )
 
 
 def _sources(curves: Mapping[str, Cells]) -> list[str]:

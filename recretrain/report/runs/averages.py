@@ -78,6 +78,12 @@ def in_order(columns: Iterable[str]) -> list[str]:
     return sorted(set(columns), key=_column_order)
 
 
+def leading(columns: Sequence[str]) -> str:
+    """Of columns in order the one that stands for them: the first metric at its largest k."""
+    first = columns[0].partition("@")[0]
+    return [name for name in columns if name.partition("@")[0] == first][-1]
+
+
 def over_seeds(rows: pd.DataFrame, weigh: Weigh = "questions") -> Averages:
     """Each seed's mean over all its questions, or over its periods; then mean and sample deviation over the seeds."""
     return _spread(of_seeds(rows, weigh))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from recretrain.records import OUTSIDE_DIGEST
@@ -42,6 +42,12 @@ class Cohort:
         named = [label for label in found if self.rows[label] == name]
         return min(named, key=lambda label: (len(found[label][0].overrides), label)) if named else None
 
+    def keys(self) -> dict[str, str]:
+        """Whole keys by the part of them that stands in the names of settings, where it is not all of it."""
+        brief = _brief({key_of(item) for run in self.runs for item in _said(run)})
+        words = {word.lstrip("(").partition("=")[0] for label in self.rows for word in label.split()}
+        return {short: key for key, short in sorted(brief.items()) if short != key and short in words}
+
     def named(self, row_of: RowOf) -> Cohort:
         """The same runs under the names that a table has for them."""
         labels, rows = _labels(self.runs, row_of)
@@ -63,10 +69,11 @@ def _changes_data(key: str) -> bool:
 
 def _labels(runs: Sequence[Run], row_of: RowOf) -> tuple[dict[str, str], dict[str, str]]:
     """Variant -> label, and label -> row. A run of no row is named by all its overrides, and is a row of its own."""
+    brief = _brief({key_of(item) for run in runs for item in _said(run)})
     of_row: dict[tuple[str, bool], dict[str, tuple[str, ...]]] = defaultdict(dict)
     for run in runs:
-        row = row_of(run)
-        of_row[run.method if row is None else row, row is not None][run.variant] = _said(run)
+        row, said = row_of(run), tuple(f"{brief[key_of(item)]}={item.partition('=')[2]}" for item in _said(run))
+        of_row[run.method if row is None else row, row is not None][run.variant] = said
     labels: dict[str, str] = {}
     rows: dict[str, str] = {}
     for (name, known), variants in of_row.items():
@@ -74,6 +81,13 @@ def _labels(runs: Sequence[Run], row_of: RowOf) -> tuple[dict[str, str], dict[st
         labels |= named
         rows |= {label: name if known else label for label in named.values()}
     return labels, rows
+
+
+def _brief(keys: Set[str]) -> dict[str, str]:
+    """Each key by its last parts, as many as no other key ends with: `epochs`, or `fresh.epochs`."""
+    ends = {key: [key.split(".", skipped)[-1] for skipped in range(key.count("."), -1, -1)] for key in keys}
+    met = Counter(end for of_key in ends.values() for end in of_key)
+    return {key: next((end for end in of_key if met[end] == 1), key) for key, of_key in ends.items()}
 
 
 def _said(run: Run) -> tuple[str, ...]:
@@ -87,10 +101,7 @@ def _unsaid(key: str) -> bool:
 
 def _full_names(method: str, variants: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """`ader, distil=false`: without brackets, so that it is never the name of a row's variant."""
-    texts = {
-        variant: ", ".join(item.removeprefix("method.") for item in overrides)
-        for variant, overrides in variants.items()
-    }
+    texts = {variant: ", ".join(overrides) for variant, overrides in variants.items()}
     return {variant: _full_name(method, variant, text, list(texts.values())) for variant, text in texts.items()}
 
 
@@ -103,8 +114,7 @@ def _names(method: str, variants: Mapping[str, tuple[str, ...]]) -> dict[str, st
     """`sml`, `sml (fresh.epochs=2)`: the method and the overrides that not all of its variants share."""
     shared = set.intersection(*(set(overrides) for overrides in variants.values()))
     own = {
-        variant: ", ".join(item.removeprefix("method.") for item in overrides if item not in shared)
-        for variant, overrides in variants.items()
+        variant: ", ".join(item for item in overrides if item not in shared) for variant, overrides in variants.items()
     }
     return {variant: _name(method, variant, text, list(own.values())) for variant, text in own.items()}
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +17,7 @@ import pandas as pd
 import pytest
 
 from recretrain.report import render
-from recretrain.report.pages.formats import FORMATS, write
+from recretrain.report.pages.formats import FORMATS, legend, write
 from recretrain.report.pages.grids import Cell, Grid, Line
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ print(json.dumps([FORMATS, sorted(sys.modules)]))
 
     formats, modules = json.loads(output)
     assert formats == ["terminal", "github", "latex", "html", "csv"]
-    assert not {"pandas", "numpy", "tabulate", "omegaconf"} & set(modules)
+    assert not {"pandas", "numpy", "tabulate", "omegaconf", "rich", "jinja2"} & set(modules)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -43,43 +46,77 @@ def test_every_format_can_be_written(format: str) -> None:
     assert "0.5" in write([GRID], "All", [], format)
 
 
-def test_terminal_marks_the_best_with_a_star_where_it_cannot_be_bold() -> None:
-    text = write([GRID], "", [], "terminal")
-
-    assert "0.5000 ± 0.2500*" in text
-    assert "\033" not in text
-
-
-def test_terminal_is_bold_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-
-    assert "\033[1m0.5000 ± 0.2500\033[0m" in write([GRID], "", [], "terminal")
-
-
 def test_github_has_a_heading_a_pipe_table_and_bold() -> None:
     text = write([GRID], "All", ["left out"], "github")
 
     assert text.startswith("## All\n\n### 50% of A_b\n\n| method ")
     assert "| **0.5000 ± 0.2500** |" in text
-    assert text.endswith("a & b\n\nleft out\n")
+    assert text.endswith("a & b\n\nBold: the best of its column; ± the standard deviation over seeds.\n\nleft out\n")
+
+
+def test_github_is_read_as_tables_by_a_reader_of_markdown() -> None:
+    from markdown_it import MarkdownIt
+
+    tokens = MarkdownIt("commonmark").enable("table").parse(hostile("github"))
+
+    assert [token.type for token in tokens].count("table_open") == 1
+    cells = [token.content for token in tokens if token.type == "inline" and token.content == "0.5000"]
+    assert cells == ["0.5000"]
+    assert [token.type for token in tokens].count("tr_open") == 3
+
+
+def test_signs_are_explained_where_they_stand() -> None:
+    plain = Grid("title", "method", ["recall@20"], [Line("sml", [Cell(0.5)])])
+    beside = replace(plain, lines=[*plain.lines, Line("sml", [Cell(-0.1)], "difference")])
+    intervals = replace(plain, lines=[Line("sml", [Cell(0.5, extra=(0.4, 0.6))])], extra=("low", "high"))
+
+    assert list(legend([plain, intervals], "*")) == []
+    assert list(legend([beside], "*")) == ["difference: ours minus the published figure."]
+    assert list(legend([GRID, plain], "*")) == ["* the best of its column; ± the standard deviation over seeds."]
 
 
 def test_latex_escapes_what_latex_would_read() -> None:
     text = write([GRID], "50%", [], "latex")
 
-    assert r"\caption{50\% of A\_b}" in text
-    assert r"full\_retrain" in text
-    assert r"\textbf{0.5000 $\pm$ 0.2500} \\" in text
-    assert r"\par\footnotesize a \& b" in text
-    assert text.startswith("% 50%\n")
+    assert text.startswith("% in the preamble: \\usepackage{booktabs}\n% 50%\n")
+    assert (
+        r"""
+\begin{table}
+  \centering
+  \caption{50\% of A\_b}
+  \label{tab:table}
+  \begin{tabular}{lr}
+    \toprule
+    method & recall@20 \\
+    \midrule
+    full\_retrain & \textbf{0.5000 $\pm$ 0.2500} \\
+    \bottomrule
+  \end{tabular}
+  \par\footnotesize a \& b
+\end{table}
+"""
+        in text
+    )
+
+
+def test_latex_labels_are_the_tables_own_and_no_row_begins_with_an_option() -> None:
+    facts = {"section": "results", "data": "yelp_2019", "group": "all"}
+    lines = [Line("[x]", [Cell(-0.5, extra=(-1.0, 2.0), extra_style=" [{:.1f}, {:.1f}]")])]
+    grid = Grid("", "method", ["a"], [*lines, Line("x", [Cell(1.0)], "published", "", "[S]")], (), facts)
+
+    text = write([grid, grid], "", [], "latex")
+
+    assert re.findall(r"\\label{(.*)}", text) == ["tab:results-yelp-2019-all", "tab:results-yelp-2019-all-2"]
+    assert r"{[}x] & $-$0.5000 [$-$1.0, 2.0] \\" in text
+    assert r"\quad published [S] & 1.0000 \\" in text
 
 
 def test_html_escapes_what_html_would_read() -> None:
     text = write([GRID], "A < B", [], "html")
 
-    assert text.startswith("<h2>A &lt; B</h2>")
-    assert "<b>0.5000 ± 0.2500</b>" in text
-    assert "<p>a &amp; b</p>" in text
+    assert "<h1>A &lt; B</h1>" in text
+    assert "<td><strong>0.5000 ± 0.2500</strong></td>" in text
+    assert '<p class="soft">a &amp; b</p>' in text
 
 
 def test_csv_has_unrounded_figures_and_the_deviation_beside_them(runs: RunFolders, conf_dir: Path) -> None:
@@ -96,6 +133,22 @@ def test_csv_has_unrounded_figures_and_the_deviation_beside_them(runs: RunFolder
     assert rows.loc["difference", "recall@20"] == pytest.approx(0.173456 - 0.4748)
     assert set(table["data_source"]) == {"raw"}
     assert set(table["periods"]) == {"33-39", "33-38"}
+
+
+def test_csv_has_the_same_columns_in_the_same_order(runs: RunFolders, conf_dir: Path) -> None:
+    for seed in (0, 1):
+        runs.add("sml", {"recall@20": dict.fromkeys(range(33, 40), (0.1, 10))}, seed=seed)
+
+    text = render(runs.outputs, conf_dir=conf_dir, table="sml_table1", format="csv")
+
+    facts = "section,data,data_source,data_digest,questions,unit,card,test,periods,group,row,kind,source"
+    assert text.splitlines()[0].startswith(f"{facts},seeds,recall@20,recall@20 deviation,")
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert {line["section"] for line in lines} == {"results", "results without last", "costs"}
+    assert {line["kind"] for line in lines} == {"ours", "published", "difference", "not run"}
+    costs = next(line for line in lines if line["section"] == "costs")
+    assert (costs["recall@20"], costs["CPU s / period"], costs["rows read / period"]) == ("", "1.0", "10.0")
+    assert (costs["peak MB"], costs["trained parameters"]) == ("100.0", "7.0")
 
 
 def test_csv_logs_what_it_has_no_room_for(caplog: pytest.LogCaptureFixture) -> None:
@@ -134,7 +187,7 @@ def test_github_shows_markup_and_keeps_a_row_on_its_line() -> None:
 def test_html_shows_tags_as_text() -> None:
     text = hostile("html")
 
-    assert "<script>" not in text
+    assert text.count("<script>") == 1  # the page's own
     assert "&lt;script&gt;x&lt;/script&gt;" in text
 
 

@@ -29,6 +29,17 @@ def line(text: str, start: str) -> list[str]:
     return next(row for row in text.splitlines() if row.startswith(start)).split()
 
 
+def test_keys_in_names_are_told_in_full(runs: RunFolders, conf_dir: Path) -> None:
+    runs.add("spmf", {"recall@20": {33: (0.5, 10)}}, overrides=["method.learner.epochs=2", "schedule=months"])
+    runs.add("spmf", {"recall@20": {33: (0.5, 10)}})
+    runs.add("sml", {"recall@20": {33: (0.5, 10)}}, overrides=["method.loops=2"])
+
+    text = render(runs.outputs, conf_dir=conf_dir)
+
+    assert "spmf (epochs=2, schedule=months)" in text
+    assert "  In names: epochs is method.learner.epochs.\n" in text  # sml has but one variant
+
+
 def test_periods_weigh_as_many_as_they_have_questions(runs: RunFolders) -> None:
     runs.add("sml", {"recall@20": {33: (0.1, 10), 34: (0.4, 20)}})
     cohort = only_cohort(runs)

@@ -12,6 +12,7 @@ import pytest
 from recretrain.errors import ReportError
 from recretrain.report import plot, render
 from recretrain.report.papers import loading
+from recretrain.report.plots.look import COLOURS
 from recretrain.report.runs.cohorts import cohorts
 from recretrain.report.runs.reading import read_runs
 from tests.report.folders import FULL, PREFIXES
@@ -275,7 +276,7 @@ def test_published_curves_are_dashed_in_the_colour_of_ours_a_panel_a_metric(
 
     assert [path.suffix for path in paths] == [".png", ".svg"]
     ours = colours(paths, of_dashed=False)
-    blue, orange = "#1f77b4", "#ff7f0e"  # ader is better and comes first
+    blue, orange = (colour.lower() for colour in COLOURS[:2])  # ader is better and comes first
     assert [colour for colour in ours if colour in (blue, orange)][:4] == [blue, orange, blue, orange]
     assert dashed(paths)[:4] == [orange, blue, orange, blue]  # in the order of the table
     svg = next(path for path in paths if path.suffix == ".svg").read_text()

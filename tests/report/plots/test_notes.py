@@ -79,7 +79,7 @@ def test_a_setting_of_its_own_is_a_line_of_its_own(runs) -> None:
 
     lines = points(runs, SHARES)["gender"]
 
-    assert list(lines) == ["peterrec", "peterrec (patches.reduction=4)"]
+    assert list(lines) == ["peterrec", "peterrec (reduction=4)"]
     assert [list(line) for line in lines.values()] == [[0.028], [0.056]]
 
 

@@ -68,6 +68,17 @@ def test_variants_with_the_same_overrides_are_told_apart_by_their_digest(runs: R
     assert labels(runs.outputs) == [["sml [111111]", "sml [222222]"]]
 
 
+def test_keys_are_named_by_as_many_of_their_last_parts_as_tell_them_apart(runs: RunFolders) -> None:
+    runs.add("sml", ONE, overrides=["method.fresh.epochs=2", "method.fresh.batch_size=64"])
+    runs.add("sml", ONE, overrides=["method.transfer.epochs=2"])
+    runs.add("spmf", ONE, overrides=["eval.ks=[5,10]"])
+    runs.add("spmf", ONE)
+
+    assert labels(runs.outputs) == [
+        ["sml (fresh.epochs=2, batch_size=64)", "sml (transfer.epochs=2)", "spmf", "spmf (ks=[5,10])"]
+    ]
+
+
 def test_a_method_alone_means_its_plainest_variant(runs: RunFolders) -> None:
     runs.add("sml", ONE, overrides=["method.loops=2", "method.fresh.epochs=3"])
     runs.add("sml", ONE, overrides=["method.loops=5"])
@@ -75,7 +86,7 @@ def test_a_method_alone_means_its_plainest_variant(runs: RunFolders) -> None:
     (cohort,) = cohorts(read_runs(runs.outputs))
 
     assert cohort.label_of("sml") == "sml (loops=5)"
-    assert cohort.label_of("sml (loops=2, fresh.epochs=3)") == "sml (loops=2, fresh.epochs=3)"
+    assert cohort.label_of("sml (loops=2, epochs=3)") == "sml (loops=2, epochs=3)"
     assert cohort.label_of("ader") is None
 
 
@@ -93,7 +104,7 @@ def test_a_setting_is_named_by_what_changes_results(runs: RunFolders) -> None:
     runs.add("sml", ONE, variant="v", overrides=without_effect)
     runs.add("sml", ONE, variant="w", overrides=["trainer.precision=64", "pretraining@method.pretraining=mf"])
 
-    assert labels(runs.outputs) == [["sml", "sml (trainer.precision=64, pretraining@method.pretraining=mf)"]]
+    assert labels(runs.outputs) == [["sml", "sml (precision=64, pretraining=mf)"]]
 
 
 @pytest.mark.parametrize(
