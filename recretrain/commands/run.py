@@ -53,14 +53,13 @@ def launch(arguments: Sequence[str]) -> None:
 def _done_before(words: Sequence[str]) -> Path | None:
     """The folder of a run that is finished, known by one look: Hydra composes a run twice before it begins.
 
-    None for whatever else the words ask for, and where Hydra will say what is wrong with them.
+    None for whatever else the words ask for: options and several values are no configuration of one run, and what is
+    wrong with them Hydra says.
     """
     from hydra.core.utils import configure_log
 
     from recretrain.commands.repeated import finished_before
 
-    if any(word.startswith("-") for word in words):
-        return None
     with explained(), suppress(ConfigError):
         config = whole(words)
         if config.hydra.mode is None:  # no sweep, that a preset may ask for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,4 +39,5 @@ def test_what_others_have_begun_is_ended_in_order(module: str, tmp_path: Path) -
 
 def ended(words: list[str], place: Path, before: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", CODE.format(before=before), *words]
-    return subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    return subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, check=False)

@@ -77,7 +77,14 @@ def test_a_finished_run_is_shown_without_hydra_s_launcher(finished: Path, monkey
 
 @pytest.mark.parametrize(
     "more",
-    [["--run"], ["seed=1"], ["hydra.mode=MULTIRUN"], ["seed=0,1"], ["experiment=twice", "hydra.searchpath=[{}]"]],
+    [
+        ["--run"],
+        ["-m", "seed=0"],
+        ["seed=1"],
+        ["hydra.mode=MULTIRUN"],
+        ["seed=0,1"],
+        ["experiment=twice", "hydra.searchpath=[{}]"],
+    ],
 )
 def test_whatever_else_is_asked_is_launched(more: list[str], finished: Path, tmp_path: Path, monkeypatch) -> None:
     """Options, what is not done, sweeps, those of a preset too, and mistakes."""
