@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from benchmarks import plain
-from benchmarks.measure import Line, Work, cpu_seconds, faster, repeated
+from benchmarks.measure import Line, cpu_seconds, faster, repeated
 from recretrain.backbones.ader_sasrec import AderSASRec
 from recretrain.backbones.optimizers import TensorFlowAdam
 from recretrain.data.interactions import Interactions
@@ -46,15 +46,14 @@ def lines() -> Iterator[Line]:
 class Training:
     """Our way: grouped by length, the soft-max a block of items at a time, gradients written into the table."""
 
-    def __init__(self, items: int = ITEMS) -> None:
-        self.items = items
-        self.model = backbone(items).train()
+    def __init__(self) -> None:
+        self.model = backbone().train()
         self.adam = TensorFlowAdam(list(self.model.parameters()), learning_rate=5e-4)
-        self.batches = itertools.cycle(PrefixBatches(sessions(items), BATCH, LONGEST, generator(), None))
+        self.batches = itertools.cycle(PrefixBatches(sessions(), BATCH, LONGEST, generator(), None))
 
     def step(self) -> None:
         self.adam.zero_grad()
-        plain_loss(self.model, self.items, next(self.batches)).backward()
+        plain_loss(self.model, ITEMS, next(self.batches)).backward()
         self.adam.step()
 
 
@@ -104,20 +103,15 @@ def ranking() -> Line:
 
 
 def selection() -> Line:
-    seconds = cpu_seconds(choosing())
-    what = f"choosing {EXEMPLARS} exemplars of {len(sessions())} candidates: seconds"
-    return Line(what, f"{seconds:.1f} s", "", seconds, 10, at_least=False)
-
-
-def choosing() -> Work:
-    """The choice of a cycle's exemplars, candidates represented by the model."""
     model, prefixes = backbone().eval(), sessions()
     candidates = Candidates(
         prefixes, features=lambda: representations(model, prefixes), losses=lambda: torch.zeros(len(prefixes))
     )
     count = torch.bincount(prefixes.labels, minlength=ITEMS)
     quota = torch.minimum(proportional(count, EXEMPLARS, generator()), count)
-    return lambda: herding(candidates, quota, generator())
+    seconds = cpu_seconds(lambda: herding(candidates, quota, generator()))
+    what = f"choosing {EXEMPLARS} exemplars of {len(prefixes)} candidates: seconds"
+    return Line(what, f"{seconds:.1f} s", "", seconds, 10, at_least=False)
 
 
 def state() -> Line:
@@ -159,10 +153,10 @@ def ader() -> ADER:
     )
 
 
-def backbone(items: int = ITEMS) -> AderSASRec:
+def backbone() -> AderSASRec:
     torch.manual_seed(0)
     return AderSASRec(
-        vocabulary=Vocabulary.of(n_users=1, n_items=items), embedding_size=SIZE, blocks=2, longest=LONGEST, dropout=0.3
+        vocabulary=Vocabulary.of(n_users=1, n_items=ITEMS), embedding_size=SIZE, blocks=2, longest=LONGEST, dropout=0.3
     )
 
 
@@ -186,16 +180,16 @@ class Week(Rows):
         return None
 
 
-def sessions(items: int = ITEMS) -> Prefixes:
-    return prefixes_of(clicks(0, items)).with_input()
+def sessions() -> Prefixes:
+    return prefixes_of(clicks(0)).with_input()
 
 
-def clicks(seed: int, items: int = ITEMS) -> Interactions:
+def clicks(seed: int) -> Interactions:
     """Sessions of 2 clicks and more, about 4.8 on average, and some items far more often than others."""
     numbers = generator(seed)
     length = 2 + torch.empty(CLICKS).geometric_(0.26, generator=numbers).long() - 1
     length = length[: int((length.cumsum(0) <= CLICKS).sum())]
-    item = (torch.rand(int(length.sum()), generator=numbers) ** 2 * items).long()
+    item = (torch.rand(int(length.sum()), generator=numbers) ** 2 * ITEMS).long()
     return Interactions(torch.repeat_interleave(length), item)
 
 
