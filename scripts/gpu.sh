@@ -19,7 +19,11 @@ twice() {  # name, then what to run: twice, to see whether a repeat gives the sa
       paths.outputs="$out/smoke/$name$again" > "$out/smoke.$name.$again.txt" 2>&1 &
     running[again]=$!
   done
-  for again in 0 1; do wait "${running[again]}" || { echo "$name: failed"; tail -n 5 "$out/smoke.$name.$again.txt"; }; done
+  failed=
+  for again in 0 1; do
+    wait "${running[again]}" || { failed=1; echo "$name: failed"; tail -n 5 "$out/smoke.$name.$again.txt"; }
+  done
+  [ -z "$failed" ] || return
   same=equal
   (cd "$out/smoke/${name}0" && find . -name rows.csv) | while read -r rows; do
     cmp -s "$out/smoke/${name}0/$rows" "$out/smoke/${name}1/$rows" || echo differ
@@ -34,7 +38,8 @@ smoke ader data=diginetica method=ader "${short[@]}"
 smoke melu data=movielens method=melu method.learner.epochs=2
 smoke sml_gate experiment=demo data=yelp method=sml_gate
 smoke recent experiment=demo data=yelp method=recent
-smoke catn experiment=catn_small data=amazon_pair data.generator.reviews=2000 method.learner.stopping.epochs=2
+few=(data.generator.reviews=2000 data.domains.core.min_item=2 data.domains.core.min_user=2)
+smoke catn experiment=catn_small data=amazon_pair "${few[@]}" method.learner.stopping.epochs=2
 smoke peterrec data=qq method=peterrec method.pretraining.epochs=1 method.learner.stopping.epochs=2
 wait
 rm -rf "$out/smoke"
