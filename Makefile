@@ -40,11 +40,11 @@ format: $(READY) ## put the code into shape
 docs: $(DOCS)/.ready ## the documents as a site in build/site; a link that leads nowhere is an error
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
 
-bench: $(READY) ## speed and memory as ratios, measured in one run
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
+bench: $(READY) ## speed and memory as ratios, beside version 0.1 and other libraries (PARTS="speed threads": some of it)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks $(PARTS)
 
 bench-peers: $(READY) ## RecBole, Cornac and implicit beside ours, in an environment of their own (ten minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.peers
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks peers
 
 clean: ## remove what tools left; data/ and outputs/ stay
 	rm -rf $(VENV) $(DOCS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

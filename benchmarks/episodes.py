@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import plain
-from benchmarks.measure import Line, cpu_seconds, faster
+from benchmarks.measure import Line, Work, cpu_seconds, faster
 from recretrain.backbones.content import ContentNet
 from recretrain.data.batches import Columns
 from recretrain.data.fields import Field, Fields
@@ -39,18 +39,8 @@ def lines() -> Iterator[Line]:
 
 def training(steps: int, *, asked: float) -> Line:
     """An epoch of 20 batches of 32 users."""
-    method, users = melu(steps, epochs=1), episodes(640)
-    batches = list(Columns(columns_of(users), batch_size=32, generator=generator(), drop_last=True))
+    batches = _batches(640)
     one_by_one = plain.MetaTraining(net(), steps=steps, local_learning_rate=5e-6)
-
-    def ours() -> None:
-        optimizer = method.learner.adam.over(method.backbone)
-        objective = MetaLoss(method.backbone, method.local, optimizer)
-        for batch in batches:
-            optimizer.zero_grad()
-            objective.loss(batch).backward()  # type: ignore[arg-type]
-            optimizer.step()
-
     few = 4
 
     def few_of_them() -> None:
@@ -59,13 +49,32 @@ def training(steps: int, *, asked: float) -> Line:
 
     line = faster(
         f"meta-training, {steps} local steps, against one user at a time",
-        ours,
+        epoch(steps, 640),
         few_of_them,
         asked=asked,
         repetitions=3,
     )
     ratio = line.figure * len(batches) / few
     return Line(line.what, f"{line.ours} / {len(batches)}", f"{line.compared} / {few}", ratio, asked)
+
+
+def epoch(steps: int, users: int) -> Work:
+    """Meta-training on so many users, once."""
+    method, batches = melu(steps, epochs=1), _batches(users)
+
+    def work() -> None:
+        optimizer = method.learner.adam.over(method.backbone)
+        objective = MetaLoss(method.backbone, method.local, optimizer)
+        for batch in batches:
+            optimizer.zero_grad()
+            objective.loss(batch).backward()  # type: ignore[arg-type]
+            optimizer.step()
+
+    return work
+
+
+def _batches(users: int) -> list[tuple[Tensor, ...]]:
+    return list(Columns(columns_of(episodes(users)), batch_size=32, generator=generator(), drop_last=True))
 
 
 def whole_run() -> Line:

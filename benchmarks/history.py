@@ -40,6 +40,12 @@ METHODS = {
 }
 
 
+def lines(folder: Path) -> Iterator[Line]:
+    history = History(folder)
+    yield from history.lines()
+    print(f"\nWhat a period costs along a stream of 40\n\n{history.table()}\n")
+
+
 @dataclass(frozen=True, order=True)
 class Cost:
     cpu_seconds: float

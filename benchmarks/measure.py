@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
@@ -31,9 +31,13 @@ class Line:
         return [self.what, self.ours, self.compared, f"{self.figure:.3g}", f"{sign} {self.asked:g}", verdict]
 
 
-def table(lines: list[Line]) -> str:
-    headers = ["measured", "ours", "compared with", "figure", "asked", ""]
-    return tabulate([line.cells() for line in lines], headers=headers, disable_numparse=True)
+def table(lines: list[Line], before: Mapping[str, float]) -> str:
+    """`before`: figures of version 0.1, by the name of the line."""
+    headers = ["measured", "ours", "compared with", "figure", "asked", "", "version 0.1"]
+    then = (f"{before[line.what]:.3g}" if line.what in before else "" for line in lines)
+    return tabulate(
+        [[*line.cells(), old] for line, old in zip(lines, then, strict=True)], headers=headers, disable_numparse=True
+    )
 
 
 def faster(what: str, ours: Work, plain: Work, *, asked: float, repetitions: int) -> Line:

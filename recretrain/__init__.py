@@ -23,6 +23,7 @@ def run(*overrides: str) -> Run:
 
     Raises Mistake, with culprit and cure, for whatever `recretrain run` refuses.
     """
+    sleep_while_waiting()
     from recretrain.commands.run import one
     from recretrain.configuration.trust import named_in
     from recretrain.serving.run import Run
@@ -36,6 +37,7 @@ def load(folder: str | Path, trust: Sequence[str] = ()) -> Run:
     `trust`: packages of one's own, `["mine"]`, whose classes its settings may name; recretrain's always may. Raises
     ConfigError where the folder is no run's, no task of it is finished, or its settings name other classes.
     """
+    sleep_while_waiting()
     from recretrain.serving.run import Run
 
     return Run(folder, trust)
@@ -77,3 +79,11 @@ def tables(
         by_period=by_period,
         screen=screen,
     )
+
+
+def sleep_while_waiting() -> None:
+    """Have threads of torch that wait for each other sleep; spinning, they starve beside any other busy process.
+
+    Heard where torch is not loaded yet, and by all processes that this one begins; a choice of the user's stays.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

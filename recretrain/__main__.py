@@ -2,6 +2,6 @@
 
 import sys
 
-from recretrain.commands.cli import main
+from recretrain.commands.cli import program
 
-sys.exit(main())
+sys.exit(program())

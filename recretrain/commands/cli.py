@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from recretrain import __version__, load, tables
-from recretrain.commands.endings import check_verb, ended
+from recretrain import __version__, load, sleep_while_waiting, tables
+from recretrain.commands.endings import at_once, check_verb, ended
 from recretrain.configuration import options as listing
 from recretrain.configuration.compose import conf_dir
 from recretrain.configuration.hints import fits, in_words
@@ -23,13 +23,20 @@ from recretrain.values import AtLeast0, AtLeast1, Positive
 from recretrain.visible import one_line, visible
 
 
+def program() -> int:
+    """Be the process of one command line, `recretrain` or `python -m recretrain`; returns its exit code."""
+    code = main()
+    if not {"torch", "joblib", "submitit"} & sys.modules.keys():  # nothing has been begun that ends in an order
+        at_once(code)
+    return code
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; heavy modules are imported by the verb that needs them."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         os.environ["RECRETRAIN_TRACEBACK"] = "1"
-    # threads of torch that wait for each other sleep; spinning, they starve beside any other busy process
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    sleep_while_waiting()
     return ended(lambda: _dispatch(arguments))
 
 

@@ -45,12 +45,19 @@ def _machine() -> Iterator[tuple[str, str]]:
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     yield "devices", ", ".join(["cpu", *gpus])
-    told = ", ".join(f"{name}={os.environ.get(name, 'unset')}" for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY"))
-    yield (
-        "threads",
-        f"{cores()} cores: as many threads for a run alone, fewer if more make its method no faster; {told}",
-    )
+    yield "threads", f"{_threads(cores())}; {_waiting(os.environ.get('OMP_WAIT_POLICY', ''))}"
     yield "free memory", _free_memory()
+
+
+def _threads(cores: int) -> str:
+    return f"{cores} for a run alone, one a core, or fewer where more make its method no faster"
+
+
+def _waiting(policy: str) -> str:
+    """What threads that wait for each other do."""
+    if policy.upper() == "ACTIVE":
+        return "they spin while they wait (OMP_WAIT_POLICY=ACTIVE), which starves them beside any other busy process"
+    return f"they sleep while they wait (OMP_WAIT_POLICY={policy}), so that busy neighbours do no harm"
 
 
 def _folders() -> Iterator[tuple[str, str]]:

@@ -14,10 +14,18 @@ from hydra.experimental.callback import Callback
 
 from recretrain.commands import sweeps
 from recretrain.commands.clusters import jobs_told
-from recretrain.commands.endings import words_of
+from recretrain.commands.endings import uncollected, words_of
 from recretrain.commands.families import GROUPS, left_out, only_what_fits
 from recretrain.commands.outcomes import Outcome, in_error_file, read, told, write
-from recretrain.configuration.compose import compose, conf_dir, explained, register_schema, run_folder
+from recretrain.configuration.compose import (
+    compose,
+    conf_dir,
+    explained,
+    register_schema,
+    run_folder,
+    whole,
+    without_hydra,
+)
 from recretrain.configuration.sources import careful_reading, check_folders, paths_quoted
 from recretrain.errors import ConfigError, Unfit
 from recretrain.interruption import python_s_own
@@ -33,9 +41,31 @@ def launch(arguments: Sequence[str]) -> None:
     register_schema()
     words = choices_first(paths_quoted(options_first(arguments)))
     check_folders(words)
+    with uncollected():
+        if (folder := _done_before(words)) is not None:
+            show_tables([folder])
+            return
     argv = _argv(["recretrain run", *words])
     with explained(), careful_reading(), _fitting(words), argv, _errors_reach_us(), jobs_told():
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+
+
+def _done_before(words: Sequence[str]) -> Path | None:
+    """The folder of a run that is finished, known by one look: Hydra composes a run twice before it begins.
+
+    None for whatever else the words ask for: options and several values are no configuration of one run, and what is
+    wrong with them Hydra says.
+    """
+    from hydra.core.utils import configure_log
+
+    from recretrain.commands.repeated import finished_before
+
+    with explained(), suppress(ConfigError):
+        config = whole(words)
+        if config.hydra.mode is None:  # no sweep, that a preset may ask for
+            configure_log(config.hydra.job_logging)
+            return finished_before(*without_hydra(config))
+    return None
 
 
 def _fitting(words: Sequence[str]) -> AbstractContextManager[None]:

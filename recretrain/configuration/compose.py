@@ -70,8 +70,13 @@ def register_schema() -> None:
 
 def compose(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
     """The configuration that `recretrain run <overrides>` would get, and the option chosen in each group."""
+    return without_hydra(whole(overrides))
+
+
+def whole(overrides: Sequence[str]) -> DictConfig:
+    """The configuration of `recretrain run <overrides>` with Hydra's own settings, below `hydra`."""
     with _hydra():
-        return _without_hydra(_composed(overrides))
+        return _composed(overrides)
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def composition(overrides: Sequence[str]) -> Composition:
         folders = [Path(source.path) for source in config.hydra.runtime.config_sources if source.schema == "file"]
         loader = GlobalHydra.instance().config_loader()
         merged = loader.compute_defaults_list("config", paths_quoted(overrides), RunMode.RUN).defaults
-        config, choices = _without_hydra(config)
+        config, choices = without_hydra(config)
         values: Any = OmegaConf.to_container(config, resolve=True)
     places = [(default.package or "", f"{default.config_path}.yaml") for default in merged]
     files = [(key, folder / name) for key, name in places for folder in folders if (folder / name).is_file()]
@@ -133,7 +138,8 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
     return hydra.compose("config", overrides=paths_quoted(overrides), return_hydra_config=True)
 
 
-def _without_hydra(config: DictConfig) -> tuple[DictConfig, dict[str, str]]:
+def without_hydra(config: DictConfig) -> tuple[DictConfig, dict[str, str]]:
+    """Remove Hydra's own settings; returns the configuration and the option chosen in each group."""
     from omegaconf import open_dict, read_write
 
     choices = {str(group): str(choice) for group, choice in config.hydra.runtime.choices.items()}

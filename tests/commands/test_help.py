@@ -17,6 +17,7 @@ from recretrain import __version__
 from recretrain.configuration import options as listing
 from recretrain.configuration.compose import compose, conf_dir
 from recretrain.configuration.help import comments, written
+from recretrain.engine.machine import cores
 
 HELPS = [
     ["--help"],
@@ -162,6 +163,20 @@ def test_doctor_names_versions_machine_and_data(recretrain: Any) -> None:
 
     for word in ("recretrain", "torch", "python", "devices", "threads", "free memory", "paths.outputs", "data=yelp"):
         assert f"\n{word} " in f"\n{shown}"
+
+
+@pytest.mark.parametrize(("policy", "said"), [(None, "they sleep"), ("PASSIVE", "they sleep"), ("ACTIVE", "they spin")])
+def test_doctor_says_how_many_threads_a_run_takes_and_how_they_wait(
+    policy: str | None, said: str, recretrain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if policy:
+        monkeypatch.setenv("OMP_WAIT_POLICY", policy)
+
+    (line,) = (line for line in recretrain("doctor").out.splitlines() if line.startswith("threads"))
+
+    assert f"{cores()} for a run alone" in line
+    assert said in line
 
 
 @pytest.mark.parametrize(

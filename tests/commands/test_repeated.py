@@ -5,10 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import hydra
 import pytest
 
 from recretrain.commands.repeated import finished_before
+from recretrain.commands.run import launch
 from recretrain.configuration.compose import compose
 from recretrain.engine.runner import run
 from recretrain.testing.streams import tasteful_slices
@@ -38,6 +41,14 @@ def words(place: Path, *more: str) -> list[str]:
     return [*TINY, *paths, *METHOD, *more]
 
 
+class Launched(Exception):
+    pass
+
+
+def unwanted(**_: Any) -> None:
+    raise Launched
+
+
 def found(place: Path, *more: str) -> Path | None:
     return finished_before(*compose(words(place, *more)))
 
@@ -54,6 +65,36 @@ def test_a_finished_run_is_found_and_torch_is_not_loaded(finished: Path) -> None
     assert "all 5 tasks are done" in done.stderr
     assert "popularity" in done.stdout
     assert found(finished) == next(finished.glob("out/tiny/popularity/*"))
+
+
+def test_a_finished_run_is_shown_without_hydra_s_launcher(finished: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(hydra, "main", unwanted)
+
+    launch(words(finished))
+
+    assert "popularity" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--run"],
+        ["-m", "seed=0"],
+        ["seed=1"],
+        ["hydra.mode=MULTIRUN"],
+        ["seed=0,1"],
+        ["experiment=twice", "hydra.searchpath=[{}]"],
+    ],
+)
+def test_whatever_else_is_asked_is_launched(more: list[str], finished: Path, tmp_path: Path, monkeypatch) -> None:
+    """Options, what is not done, sweeps, those of a preset too, and mistakes."""
+    monkeypatch.setattr(hydra, "main", unwanted)
+    preset = tmp_path / "experiment" / "twice.yaml"
+    preset.parent.mkdir()
+    preset.write_text('# @package _global_\nhydra: {mode: MULTIRUN, sweeper: {params: {seed: "0,1"}}}\n')
+
+    with pytest.raises(Launched):
+        launch(words(finished, *(word.format(f"file://{tmp_path}") for word in more)))
 
 
 @pytest.mark.parametrize("word", ["trainer.threads=2", "schedule.last_test=5", "seed=1", "eval.questions.candidates=9"])

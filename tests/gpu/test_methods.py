@@ -9,27 +9,25 @@ import numpy as np
 import pytest
 import torch
 
-from recretrain.configuration.compose import conf_dir
 from recretrain.engine.build import method_of
 from recretrain.engine.fitter import Fitter
 from recretrain.engine.machine import device_named
 from recretrain.engine.seeds import seed_task
 from recretrain.evaluation.base import Arrays
 from recretrain.testing.contract import CPU, case, through_a_file
+from tests.gpu import walk
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
 ]
 
-METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
 
-
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", walk.methods())
 def test_a_method_learns_on_a_gpu_and_its_state_answers_on_a_cpu(name: str, tmp_path: Path) -> None:
     """From a device that the engine itself names; the CPU's answers are the GPU's but for rounding."""
     cuda = device_named("cuda")
-    made = case(name)
+    made = case(*walk.methods()[name])
     stream = made.stream(tmp_path / "s")
     method = method_of(made.settings, stream, 0, cuda)
     for task in made.tasks(stream):
