@@ -21,6 +21,7 @@ from tabulate import tabulate
 
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / "build" / "peers"
+OURS = ("recretrain", "recretrain_bpr")
 PEERS = {"recbole": "1.2.1", "cornac": "3.0.1", "implicit": "0.7.3"}
 ROWS, USERS, ITEMS, ASKED = 243_000, 30_000, 20_000, 5_000
 REAL = "yelp2019/reviews.parquet"
@@ -43,7 +44,7 @@ def main() -> None:
         print(f"{name} {PEERS[name]} is left out: {reason}")
     with tempfile.TemporaryDirectory() as folder:
         for data in _written(Path(folder)):
-            _show(data, [name for name in ("recretrain", *PEERS) if name not in peers])
+            _show(data, [name for name in (*OURS, *PEERS) if name not in peers])
 
 
 def _installed(name: str) -> str | None:
@@ -102,9 +103,9 @@ def _show(data: Path, names: list[str]) -> None:
 
 def _measured(name: str, data: Path) -> Figures | str:
     """The figures of a library, or the last line that it says."""
-    python = sys.executable if name == "recretrain" else str(PLACE / "bin" / "python")
+    python = sys.executable if name in OURS else str(PLACE / "bin" / "python")
     one_thread = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
-    own = {"PYTHONPATH": str(ROOT)} if name == "recretrain" else {"PYTHONPATH": ""}
+    own = {"PYTHONPATH": str(ROOT)} if name in OURS else {"PYTHONPATH": ""}
     command = [python, str(ROOT / "benchmarks" / "peers_work.py"), name, str(data)]
     done = subprocess.run(
         command, env={**os.environ, **one_thread, **own}, cwd=data.parent, capture_output=True, text=True, check=False
@@ -118,11 +119,10 @@ def _measured(name: str, data: Path) -> Figures | str:
 def _lines(found: Mapping[str, list[Figures]]) -> Iterator[list[str]]:
     """Each library's medians, and how often ours is that."""
     middle = {name: {key: median(one[key] for one in ones) for key in COLUMNS} for name, ones in found.items()}
-    ours = middle.get("recretrain")
     for name, figures in middle.items():
         yield [f"{name} {PEERS.get(name, '')}".strip(), *(_told(key, figures[key]) for key in COLUMNS)]
-        if ours is not None and name in PEERS:
-            yield ["  ours / theirs", *(f"{ours[key] / figures[key]:.2g}" for key in COLUMNS)]
+        for ours in (own for own in OURS if own in middle and name in PEERS):
+            yield [f"  {ours} / theirs", *(f"{middle[ours][key] / figures[key]:.2g}" for key in COLUMNS)]
 
 
 def _told(key: str, value: float) -> str:

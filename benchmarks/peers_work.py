@@ -52,11 +52,20 @@ def measured(train: Callable[[], object], rows: int, rank: Callable[[], object],
 
 
 def recretrain(data: Data) -> Measured:
-    """Adam on batches; questions, several a user."""
+    """Log loss and Adam on batches; questions, several a user."""
+    return _recretrain(data, plain=False)
+
+
+def recretrain_bpr(data: Data) -> Measured:
+    """The same by BPR and plain steps of a batch's rows."""
+    return _recretrain(data, plain=True)
+
+
+def _recretrain(data: Data, *, plain: bool) -> Measured:
     torch: Any = import_module("torch")
     from benchmarks.speed import CPU, figures
     from recretrain.backbones.mf import MF
-    from recretrain.backbones.optimizers import DenseAdam
+    from recretrain.backbones.optimizers import DenseAdam, RowSGD
     from recretrain.data.batches import Batches
     from recretrain.data.interactions import Interactions
     from recretrain.data.kinds import Rankings
@@ -64,13 +73,17 @@ def recretrain(data: Data) -> Measured:
     from recretrain.data.questions import seen_before
     from recretrain.data.vocabulary import Vocabulary
     from recretrain.engine.fitter import Fitter
-    from recretrain.methods.learners.log_loss import LogLoss
+    from recretrain.methods.learners.log_loss import BPRLoss, LogLoss
 
     user, item, asked, label = map(torch.from_numpy, data[:4])
     rows, generator = Interactions(user, item), torch.Generator().manual_seed(0)
     mf = MF(vocabulary=Vocabulary.of(n_users=data.users, n_items=data.items), embedding_size=SIZE, init_std=0.1)
     batches = Batches(rows, NegativeSampler.within(user, item, data.items), batch_size=BATCH, generator=generator)
-    objective = LogLoss(mf, DenseAdam(list(mf.parameters()), learning_rate=0.01), reg=0.0)
+    weights = list(mf.parameters())
+    if plain:
+        objective: Any = BPRLoss(mf, RowSGD(weights, learning_rate=0.08 * BATCH), reg=0.0)
+    else:
+        objective = LogLoss(mf, DenseAdam(weights, learning_rate=0.01), reg=0.0)
     fitter = Fitter(CPU, generator, "32-true")
 
     def rank() -> None:
@@ -162,7 +175,7 @@ def _peak_mb() -> float:
 
 
 WORK: dict[str, Callable[[Data], Measured]] = {
-    "recretrain": recretrain, "recbole": recbole, "cornac": cornac, "implicit": implicit,
+    "recretrain": recretrain, "recretrain_bpr": recretrain_bpr, "recbole": recbole, "cornac": cornac, "implicit": implicit,
 }  # fmt: skip
 
 if __name__ == "__main__":
