@@ -175,7 +175,8 @@ def _peak_mb() -> float:
 
 
 WORK: dict[str, Callable[[Data], Measured]] = {
-    "recretrain": recretrain, "recretrain_bpr": recretrain_bpr, "recbole": recbole, "cornac": cornac, "implicit": implicit,
+    "recretrain": recretrain, "recretrain_bpr": recretrain_bpr,
+    "recbole": recbole, "cornac": cornac, "implicit": implicit,
 }  # fmt: skip
 
 if __name__ == "__main__":
