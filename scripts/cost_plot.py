@@ -28,7 +28,7 @@ SHOWN = {  # row of the tables: its name in the plot, marker and colour by what 
     "full_retrain": ("full-retrain, Adam", "s", ORANGE, (-60, 8)),
     "fine_tune_bpr": ("fine-tune, BPR", "o", BLUE, (8, 4)),
     "fine_tune": ("fine-tune, Adam", "o", BLUE, (9, -10)),
-    "sml_gate_bpr_fair": ("SML, gates over BPR", "^", GREEN, (-60, 9)),
+    "sml_gate_bpr_fair": ("SML, gates over BPR", "^", GREEN, (-8, 9)),
     "sml_gate_fair": ("SML, gates", "^", GREEN, (-66, 6)),
     "sml_fresh_start_fair": ("SML, fresh start", "^", GREEN, (-98, -6)),
     "sml": ("SML", "^", GREEN, (8, -4)),
