@@ -28,7 +28,7 @@ OF_QUESTIONS = (  # checks whose outcome may depend on what is asked; the others
     resumes_where_it_stopped,
     answers_each_question_by_itself,
 )
-CHANCE = {"random", "global_mean"}  # what is to learn nothing
+CHANCE = {"random", "global_mean", "session_frozen"}  # what is to learn nothing, or of one short period alone
 CASES = [
     (found, check)
     for name in METHODS
