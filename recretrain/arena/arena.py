@@ -17,7 +17,7 @@ from recretrain.arena.clock import TooLong, at_most
 from recretrain.arena.entrants import Entrant, Field, field
 from recretrain.arena.figures import figure_of
 from recretrain.arena.plan import LEAST, Plan, planned, slices
-from recretrain.arena.search import Trial, best_of, trials
+from recretrain.arena.search import Spent, Trial, best_of, trials
 from recretrain.arena.standings import Standing, standings
 from recretrain.arena.verdict import verdict
 from recretrain.arena.wish import Wish
@@ -194,7 +194,13 @@ class Arena:
         limit = None if entrant.is_floor else DEARER * self._noted_seconds(entrant.method) + self._start + LEAST
 
         def measure(settings: Sequence[str]) -> float | None:
-            run = self._run(entrant.method, settings, last, limit)
+            longest = limit
+            if settings and self.wish.trials is None:  # a trial may ask for a start of its own, as dear as a floor's
+                left = self.wish.seconds - self._notes.get("spent", 0.0)
+                if left <= 0:
+                    raise Spent
+                longest = None if limit is None else min(limit, max(left, LEAST))
+            run = self._run(entrant.method, settings, last, longest)
             value = None if run is None else _chosen_by(run, column)
             if value is not None:
                 log.info("%s %s: %s %.4f", entrant.method, " ".join(settings) or "(own settings)", column, value)

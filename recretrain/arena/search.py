@@ -13,6 +13,10 @@ AGAIN = 20  # proposals that were tried before, after which there is nothing new
 SEED = 0  # of Optuna: the same trials give the same next one
 
 
+class Spent(Exception):
+    """No time is left for another trial: those before it decide."""
+
+
 @dataclass(frozen=True)
 class Trial:
     settings: Sequence[str]  # overrides; none: the method's own settings
@@ -20,7 +24,8 @@ class Trial:
 
 
 def trials(entrant: Entrant, count: int, measure: Measure, *, lower: bool) -> list[Trial]:
-    """Measure the method's own settings first, then what Optuna proposes; as many as asked, fewer without a choice.
+    """Measure the method's own settings first, then what Optuna proposes; as many as asked, fewer without a choice or
+    when `measure` raises Spent.
 
     `lower`: of two figures the lower is the better.
     """
@@ -54,7 +59,10 @@ def _proposed(entrant: Entrant, count: int, measure: Measure, lower: bool) -> li
             study.tell(asked, known[settings], state=_state(known[settings]))
         else:
             return found
-        known[settings] = measure(settings)
+        try:
+            known[settings] = measure(settings)
+        except Spent:
+            return found
         study.tell(asked, known[settings], state=_state(known[settings]))
         found.append(Trial(settings, known[settings]))
     return found

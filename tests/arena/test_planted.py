@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from filelock import FileLock, Timeout
 from recretrain.arena.arena import Arena, Outcome, RunOne
 from recretrain.arena.figures import figure_of
 from recretrain.arena.forgetting import memory_of
+from recretrain.arena.plan import Plan
 from recretrain.arena.standings import Standing, cheapest_level
 from recretrain.arena.wish import wish_of
 from recretrain.commands.arena import QUIET
@@ -126,6 +129,24 @@ def test_no_trial_sees_a_tested_period_and_all_methods_have_as_many(drifting: Pa
         assert {figure_of(run, "recall@5", "choosing") for run in outcome.finals[method] if run.seed == 0} == {
             best.value
         }
+
+
+def test_no_trial_begins_when_the_budget_is_spent(drifting: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else starts of their own, each as dear as a floor's, would add up to many times the budget."""
+    planned = Arena._plan
+
+    def spent(arena: Arena, *given: Any) -> Plan:
+        arena._notes.put("spent", 1e6)
+        return replace(planned(arena, *given), trials=4)
+
+    monkeypatch.setattr(Arena, "_plan", spent)
+    words = [*ASKED, f"data.path={drifting / 'rows.csv'}", "data.name=short", "methods=frozen,fine_tune", *SGD]
+    paths = [f"paths.outputs={drifting / 'out'}", f"paths.cache={drifting / 'cache'}"]
+
+    outcome = Arena(wish_of([*words, *paths]), lambda overrides: one([*overrides, QUIET])).held()
+
+    assert {method: len(found) for method, found in outcome.searched.items()} == {"frozen": 1, "fine_tune": 1}
+    assert {standing.method for standing in outcome.standings} == {"frozen", "fine_tune"}
 
 
 def test_two_processes_do_not_hold_one_arena(drifting: Path) -> None:
