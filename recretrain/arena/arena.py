@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from recretrain.arena.clock import TooLong, at_most
 from recretrain.arena.entrants import Entrant, Field, field
 from recretrain.arena.figures import figure_of
 from recretrain.arena.plan import LEAST, Plan, planned, slices
-from recretrain.arena.search import Spent, Trial, best_of, trials
+from recretrain.arena.search import Measure, Trial, best_of, trials
 from recretrain.arena.standings import Standing, standings
 from recretrain.arena.verdict import verdict
 from recretrain.arena.wish import Wish
@@ -90,7 +91,7 @@ class Arena:
             plan.trials, len(plan.methods), plan.seeds, plan.seconds / 60,
         )  # fmt: skip
         planned_ones = [one for one in entered.entrants if one.method in plan.methods]
-        searched = {one.method: self._searched(one, plan, last, column) for one in planned_ones}
+        searched = self._searched(planned_ones, plan, last, column)
         finals = {
             method: runs
             for method, found in searched.items()
@@ -145,7 +146,7 @@ class Arena:
         waiting = {one.method: one for one in entered.entrants if not one.is_floor}
         for limit in slices(self.wish.seconds):
             for method in list(waiting):
-                if len(found) > len(floors) and self._notes.get("spent", 0.0) > FIRST * self.wish.seconds:
+                if len(found) > len(floors) and self._spent() > FIRST * self.wish.seconds:
                     for left in waiting:
                         self._why.setdefault(left, f"budget={self.wish.seconds:g}s was spent before its turn")
                     return found
@@ -190,23 +191,54 @@ class Arena:
             raise ConfigError(f"metric={self.wish.metric} is not measured here; choose from {', '.join(known)}")
         return self.wish.metric or next((column for column in FAVOURITES if column in known), known[0])
 
-    def _searched(self, entrant: Entrant, plan: Plan, last: Sequence[str], column: str) -> list[Trial]:
+    def _searched(
+        self, entrants: Sequence[Entrant], plan: Plan, last: Sequence[str], column: str
+    ) -> dict[str, list[Trial]]:
+        """The trials of each method: one of all methods after the other, so that a spent budget leaves all as many."""
+        found: dict[str, list[Trial]] = {one.method: [] for one in entrants}
+        searches = [
+            (one, trials(one, plan.trials, self._measure(one, last, column), lower=is_error(column)))
+            for one in entrants
+        ]  # fmt: skip
+        for place in range(plan.trials):
+            if not self._has_time_for_round(place):
+                break
+            for one, search in searches:
+                found[one.method].extend(islice(search, 1))
+        return found
+
+    def _has_time_for_round(self, place: int) -> bool:
+        """Whether trial number `place` of all methods is done; once begun, it is when the arena goes on, too."""
+        name = f"rounds {self.wish}"
+        begun = self._notes.get(name, 0)
+        if place >= max(begun, 1) and self.wish.trials is None and self._left() <= 0:
+            return False
+        self._notes.put(name, max(begun, place + 1))
+        return True
+
+    def _measure(self, entrant: Entrant, last: Sequence[str], column: str) -> Measure:
         limit = None if entrant.is_floor else DEARER * self._noted_seconds(entrant.method) + self._start + LEAST
 
         def measure(settings: Sequence[str]) -> float | None:
             longest = limit
-            if settings and self.wish.trials is None:  # a trial may ask for a start of its own, as dear as a floor's
-                left = self.wish.seconds - self._notes.get("spent", 0.0)
-                if left <= 0:
-                    raise Spent
-                longest = None if limit is None else min(limit, max(left, LEAST))
+            if limit is not None and settings and self.wish.trials is None:
+                longest = min(
+                    limit, max(self._left(), LEAST)
+                )  # it may ask for a start of its own, as dear as a floor's
             run = self._run(entrant.method, settings, last, longest)
             value = None if run is None else _chosen_by(run, column)
             if value is not None:
                 log.info("%s %s: %s %.4f", entrant.method, " ".join(settings) or "(own settings)", column, value)
             return value
 
-        return trials(entrant, plan.trials, measure, lower=is_error(column))
+        return measure
+
+    def _left(self) -> float:
+        """Seconds of the budget; below 0: it is spent."""
+        return self.wish.seconds - self._spent()
+
+    def _spent(self) -> float:
+        return self._notes.get("spent", 0.0)
 
     def _noted_seconds(self, method: str) -> float:
         return self._notes.get(f"seconds {method}", 0.0)
@@ -236,7 +268,7 @@ class Arena:
             log.warning("%s %s: %s", method, " ".join(settings), error)
             return None
         finally:
-            self._notes.put("spent", self._notes.get("spent", 0.0) + time.monotonic() - begun)
+            self._notes.put("spent", self._spent() + time.monotonic() - begun)
         if not settings and more:
             self._notes.kept(f"seconds {method}", time.monotonic() - begun)
         if not (found := read_runs(folder)):

@@ -36,7 +36,8 @@ class Repeated(NamedTuple):
 def command(outcome: Outcome) -> str:
     """The command that makes the page again."""
     wish = outcome.wish
-    own = [f"trials={outcome.plan.trials}", f"seeds={outcome.plan.seeds}", f"metric={outcome.column}"]
+    done = max(map(len, outcome.searched.values()))  # fewer than planned where the budget was spent
+    own = [f"trials={done}", f"seeds={outcome.plan.seeds}", f"metric={outcome.column}"]
     methods = [] if wish.methods is None else [f"methods={','.join(wish.methods)}"]
     return f"recretrain arena {shlex.join([*wish.words, *methods, *own])}"
 

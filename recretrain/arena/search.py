@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,26 +13,20 @@ AGAIN = 20  # proposals that were tried before, after which there is nothing new
 SEED = 0  # of Optuna: the same trials give the same next one
 
 
-class Spent(Exception):
-    """No time is left for another trial: those before it decide."""
-
-
 @dataclass(frozen=True)
 class Trial:
     settings: Sequence[str]  # overrides; none: the method's own settings
     value: float | None  # of the choosing periods; None: it failed
 
 
-def trials(entrant: Entrant, count: int, measure: Measure, *, lower: bool) -> list[Trial]:
-    """Measure the method's own settings first, then what Optuna proposes; as many as asked, fewer without a choice or
-    when `measure` raises Spent.
+def trials(entrant: Entrant, count: int, measure: Measure, *, lower: bool) -> Iterator[Trial]:
+    """Measure the method's own settings first, then what Optuna proposes; as many as asked, fewer without a choice.
 
-    `lower`: of two figures the lower is the better.
+    A trial begins when it is asked for. `lower`: of two figures the lower is the better.
     """
-    found = [Trial((), measure(()))]
+    yield Trial((), measure(()))
     if entrant.space and count > 1:
-        found += _proposed(entrant, count - 1, measure, lower)
-    return found
+        yield from _proposed(entrant, count - 1, measure, lower)
 
 
 def best_of(found: Sequence[Trial], *, lower: bool) -> Trial | None:
@@ -41,14 +35,13 @@ def best_of(found: Sequence[Trial], *, lower: bool) -> Trial | None:
     return (min if lower else max)(measured, key=lambda trial: trial.value or 0.0) if measured else None
 
 
-def _proposed(entrant: Entrant, count: int, measure: Measure, lower: bool) -> list[Trial]:
+def _proposed(entrant: Entrant, count: int, measure: Measure, lower: bool) -> Iterator[Trial]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         direction="minimize" if lower else "maximize", sampler=optuna.samplers.TPESampler(seed=SEED)
     )
-    found: list[Trial] = []
     known: dict[Sequence[str], float | None] = {}
     for _ in range(count):
         for _ in range(AGAIN):  # the next that was not tried: a proposal that was costs nothing, and tells no more
@@ -58,14 +51,10 @@ def _proposed(entrant: Entrant, count: int, measure: Measure, lower: bool) -> li
                 break
             study.tell(asked, known[settings], state=_state(known[settings]))
         else:
-            return found
-        try:
-            known[settings] = measure(settings)
-        except Spent:
-            return found
+            return
+        known[settings] = measure(settings)
         study.tell(asked, known[settings], state=_state(known[settings]))
-        found.append(Trial(settings, known[settings]))
-    return found
+        yield Trial(settings, known[settings])
 
 
 def _state(value: float | None) -> Any:

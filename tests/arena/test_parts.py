@@ -61,7 +61,7 @@ def test_own_settings_are_the_first_trial_and_the_best_is_found() -> None:
         asked.append(tuple(settings))
         return None if "method.loops=1" in settings else 0.2 + float(settings[0].partition("=")[2]) if settings else 0.1
 
-    found = trials(Entrant("own", "", SPACE), 8, measure, lower=False)
+    found = list(trials(Entrant("own", "", SPACE), 8, measure, lower=False))
 
     assert asked[0] == ()
     assert len(found) == len(set(asked)) == 8
@@ -70,14 +70,14 @@ def test_own_settings_are_the_first_trial_and_the_best_is_found() -> None:
     assert best is not None
     assert best.value == max(trial.value for trial in found if trial.value is not None)
     assert best_of([Trial((), None)], lower=True) is None
-    assert trials(Entrant("own", "", SPACE), 8, measure, lower=False) == found  # the same again
+    assert list(trials(Entrant("own", "", SPACE), 8, measure, lower=False)) == found  # the same again
 
 
 def test_a_small_space_is_searched_once_and_no_more() -> None:
     few = Entrant("own", "", [Dimension("method.loops", among=(1, 5))])
 
-    assert len(trials(few, 30, lambda settings: 1.0, lower=True)) == 3
-    assert len(trials(Entrant("own", "", ()), 30, lambda settings: 1.0, lower=True)) == 1
+    assert len([*trials(few, 30, lambda settings: 1.0, lower=True)]) == 3
+    assert len([*trials(Entrant("own", "", ()), 30, lambda settings: 1.0, lower=True)]) == 1
 
 
 def test_time_is_divided_into_final_runs_then_trials_then_seeds() -> None:

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from filelock import FileLock, Timeout
 from recretrain.arena.arena import Arena, Outcome, RunOne
 from recretrain.arena.figures import figure_of
 from recretrain.arena.forgetting import memory_of
-from recretrain.arena.plan import Plan
+from recretrain.arena.repeat import command
 from recretrain.arena.standings import Standing, cheapest_level
 from recretrain.arena.wish import wish_of
 from recretrain.commands.arena import QUIET
@@ -131,22 +130,27 @@ def test_no_trial_sees_a_tested_period_and_all_methods_have_as_many(drifting: Pa
         }
 
 
-def test_no_trial_begins_when_the_budget_is_spent(drifting: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else starts of their own, each as dear as a floor's, would add up to many times the budget."""
+def test_a_spent_budget_leaves_all_methods_as_many_trials_and_going_on_repeats_them(
+    drifting: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trials ask for starts of their own, each as dear as a floor's: they would add up to many times the budget."""
     planned = Arena._plan
-
-    def spent(arena: Arena, *given: Any) -> Plan:
-        arena._notes.put("spent", 1e6)
-        return replace(planned(arena, *given), trials=4)
-
-    monkeypatch.setattr(Arena, "_plan", spent)
+    monkeypatch.setattr(Arena, "_plan", lambda arena, *given: replace(planned(arena, *given), trials=4))
     words = [*ASKED, f"data.path={drifting / 'rows.csv'}", "data.name=short", "methods=frozen,fine_tune", *SGD]
     paths = [f"paths.outputs={drifting / 'out'}", f"paths.cache={drifting / 'cache'}"]
 
-    outcome = Arena(wish_of([*words, *paths]), lambda overrides: one([*overrides, QUIET])).held()
+    def spent_after(rounds: int) -> Outcome:
+        def left(arena: Arena) -> float:
+            return 600.0 if arena._notes.get(f"rounds {arena.wish}", 0) < rounds else -1.0
 
-    assert {method: len(found) for method, found in outcome.searched.items()} == {"frozen": 1, "fine_tune": 1}
-    assert {standing.method for standing in outcome.standings} == {"frozen", "fine_tune"}
+        monkeypatch.setattr(Arena, "_left", left)
+        return Arena(wish_of([*words, *paths]), lambda overrides: one([*overrides, QUIET])).held()
+
+    outcome, again = spent_after(2), spent_after(0)
+
+    assert {method: len(found) for method, found in outcome.searched.items()} == {"frozen": 2, "fine_tune": 2}
+    assert again.searched == outcome.searched
+    assert "trials=2 " in command(outcome)
 
 
 def test_two_processes_do_not_hold_one_arena(drifting: Path) -> None:
