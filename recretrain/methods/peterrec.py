@@ -20,7 +20,7 @@ from recretrain.backbones.tables import rows_of, take
 from recretrain.data.kinds import Histories, TestSet
 from recretrain.data.schedule import Task
 from recretrain.methods.base import Fit
-from recretrain.methods.learners.base import Lesson
+from recretrain.methods.learners.base import Lesson, pretrain
 from recretrain.methods.learners.labels import Beside, LabelLearner, LabelNet
 from recretrain.methods.learners.source import SourceLearner, SourceLoss
 from recretrain.methods.task_by_task import TaskByTask
@@ -78,12 +78,10 @@ class PeterRec(TaskByTask[DilatedTrunk]):
         super().update(task, fit)
 
     def begin(self, task: Task, fit: Fit) -> None:
-        by = self.pretraining
-        if by is None:
+        if self.pretraining is None:
             return
-        lesson = Lesson(task.period, task.past, whole=False, cold=False)
-        fit.once("pretraining", self.backbone, lambda: by.fit(self.backbone, lesson, fit))
-        self._forget(by)
+        pretrain(self.backbone, self.pretraining, Lesson(task.period, task.past, whole=False, cold=False), fit)
+        self._let_go()
 
     def net(self, space: int) -> PatchedTrunk:
         items = torch.nonzero(self.item_space == space).squeeze(1)
@@ -135,12 +133,12 @@ class PeterRec(TaskByTask[DilatedTrunk]):
             return
         self.backbone.draw(fit.generator)
         by.fit(self.backbone, Lesson(task.period, task.past, whole=True, cold=True), fit)
-        self._forget(by)
+        by.renew()
+        self._let_go()
         self.tasks, self.shared = {}, {}
 
-    def _forget(self, learner: SourceLearner) -> None:
-        """The moments and gradients of a trunk that is only to be read: as large as itself."""
-        learner.renew()
+    def _let_go(self) -> None:
+        """Drop the gradients of a trunk that is only to be read: as large as itself."""
         for weight in self.backbone.parameters():
             weight.grad = None
 

@@ -7,7 +7,7 @@ from typing import Literal
 from recretrain.data.schedule import Task
 from recretrain.errors import ConfigError
 from recretrain.methods.base import B, Fit, RetrainMethod
-from recretrain.methods.learners.base import Learner, Lesson, check_trains
+from recretrain.methods.learners.base import Learner, Lesson, check_trains, pretrain
 
 
 class Retrain(RetrainMethod[B]):
@@ -55,12 +55,10 @@ class Retrain(RetrainMethod[B]):
 
     def pretrain(self, lesson: Lesson, fit: Fit) -> None:
         """Fit the first task by `pretraining`, whose moments are then forgotten."""
-        by = self.pretraining
-        assert by is not None
+        assert self.pretraining is not None
         if self.learner is not None:
             self.learner.meet(self.backbone, lesson.period)
-        fit.once("pretraining", self.backbone, lambda: by.fit(self.backbone, lesson, fit))
-        by.renew()
+        pretrain(self.backbone, self.pretraining, lesson, fit)
 
     def learn(self, lesson: Lesson, fit: Fit) -> None:
         """Fit a later task; a subclass adds what it remembers."""

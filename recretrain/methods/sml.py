@@ -22,7 +22,7 @@ from recretrain.data.negatives import NegativeSampler
 from recretrain.data.stream import Period
 from recretrain.errors import ConfigError
 from recretrain.methods.base import Fit
-from recretrain.methods.learners.base import Lesson
+from recretrain.methods.learners.base import Lesson, pretrain
 from recretrain.methods.learners.log_loss import LogLoss, LogLossLearner, log_loss, summed_squares
 from recretrain.methods.objective import Objective
 from recretrain.methods.parts.teaching import Tables, Taught, TransferTeaching
@@ -130,8 +130,7 @@ class SML(Transferring[MF]):
         self.fresh = fresh
 
     def fit_block(self, lesson: Lesson, fit: Fit) -> None:
-        fit.once("pretraining", self.backbone, lambda: self.pretraining.fit(self.backbone, lesson, fit))
-        self.pretraining.renew()
+        pretrain(self.backbone, self.pretraining, lesson, fit)
 
     def fit_early(self, lesson: Lesson, fit: Fit) -> None:
         self.pretraining.fit(self.backbone, lesson, fit)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from recretrain.errors import ConfigError
 from recretrain.methods.base import B, Fit
-from recretrain.methods.learners.base import Learner, Lesson, check_trains
+from recretrain.methods.learners.base import Learner, Lesson, TeachingLearner, check_trains, pretrain
 from recretrain.methods.parts.teaching import TransferTeaching
 from recretrain.methods.transferring import Transferring
 from recretrain.values import AtLeast1
@@ -21,7 +22,7 @@ class SMLByLearner(Transferring[B]):
         self,
         *,
         backbone: B,
-        learner: Learner[B],
+        learner: TeachingLearner[B],
         pretraining: Learner[B] | None,
         transfer: TransferTeaching,
         loops: AtLeast1,
@@ -33,6 +34,11 @@ class SMLByLearner(Transferring[B]):
         for used in (learner, pretraining):
             if used is not None:
                 check_trains(backbone, used)
+        if not isinstance(learner, TeachingLearner):
+            raise ConfigError(
+                f"{type(learner).__name__} has no loss of single batches that a transfer could be taught by; give "
+                "another learner@method.learner, one that is a TeachingLearner"
+            )
         super().__init__(
             backbone=backbone,
             transfer=transfer,
@@ -45,13 +51,11 @@ class SMLByLearner(Transferring[B]):
         self.pretraining = pretraining
 
     def fit_block(self, lesson: Lesson, fit: Fit) -> None:
-        by = self.pretraining
-        if by is None:
+        if self.pretraining is None:
             self.learner.fit(self.backbone, lesson, fit)
             return
         self.learner.meet(self.backbone, lesson.period)
-        fit.once("pretraining", self.backbone, lambda: by.fit(self.backbone, lesson, fit))
-        by.renew()
+        pretrain(self.backbone, self.pretraining, lesson, fit)
 
     def fit_early(self, lesson: Lesson, fit: Fit) -> None:
         by = self.pretraining or self.learner

@@ -13,11 +13,12 @@ from recretrain.backbones.mf import MF
 from recretrain.data.schedule import Task
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.errors import ConfigError
-from recretrain.methods.learners.base import Lesson
+from recretrain.methods.learners.base import Learner, Lesson
 from recretrain.methods.learners.log_loss import BPRLoss
 from recretrain.methods.learners.next_item import NextItemLearner
 from recretrain.methods.parts.teaching import ServedLoss, tables
 from recretrain.methods.parts.transfer import DimensionGate
+from recretrain.methods.sml_by_learner import SMLByLearner
 from recretrain.testing import Case, case, learn
 from recretrain.testing.contract import same
 
@@ -173,3 +174,27 @@ def test_what_does_not_go_together_is_refused_in_words(name, overrides, message,
 
     with pytest.raises(ConfigError, match=message):
         found.method(stream)
+
+
+def test_a_learner_without_such_a_loss_is_refused_before_anything_is_learned(tmp_path):
+    found = case("sml_gate_bpr")
+    method = found.method(found.stream(tmp_path / "s"))
+
+    class Alone(Learner[MF]):
+        trains = MF
+
+        def fit(self, backbone, lesson, fit): ...
+
+        def renew(self): ...
+
+    with pytest.raises(ConfigError, match=r"Alone has no loss of single batches .* a TeachingLearner"):
+        SMLByLearner(
+            backbone=method.backbone,
+            learner=Alone(),
+            pretraining=None,
+            transfer=method.transfer,
+            loops=1,
+            continues_from="own",
+            inactive_rows="kept",
+            lessons_from=None,
+        )

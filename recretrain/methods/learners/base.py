@@ -53,16 +53,23 @@ class Learner(ABC, Stateful, Generic[B]):
     def renew(self) -> None:
         """Forget the optimiser's moments, as before new weights."""
 
-    def lessons(self, backbone: B, lesson: Lesson, fit: Fit, *, batch_size: int) -> tuple[Objective[Any], Epoch]:
-        """Give the loss that `fit` goes by, without penalties, and an epoch of batches: for what is taught by it.
-
-        Raises ConfigError where a learner's loss is not one of single batches.
-        """
-        raise ConfigError(f"{type(self).__name__} has no loss of single batches that a transfer could be taught by")
-
     def meet(self, backbone: B, period: Period) -> None:
         """Note a period that was learned in another way; by default there is nothing to note."""
         return
+
+
+class TeachingLearner(Learner[B]):
+    """A learner by whose loss of single batches weights besides the backbone's can be taught, such as a transfer's."""
+
+    @abstractmethod
+    def lessons(self, backbone: B, lesson: Lesson, fit: Fit, *, batch_size: int) -> tuple[Objective[Any], Epoch]:
+        """Give the loss that `fit` goes by, without penalties, and an epoch of batches of the lesson."""
+
+
+def pretrain(backbone: B, by: Learner[B], lesson: Lesson, fit: Fit) -> None:
+    """Fit the first task by a method's `pretraining`, once for all runs that share it; its moments are forgotten."""
+    fit.once("pretraining", backbone, lambda: by.fit(backbone, lesson, fit))
+    by.renew()
 
 
 def check_trains(backbone: Backbone, learner: Learner[B]) -> None:

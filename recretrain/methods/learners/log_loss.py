@@ -19,7 +19,7 @@ from recretrain.data.interactions import Interactions
 from recretrain.data.negatives import KnownPairs, NegativeSampler
 from recretrain.data.stream import Period
 from recretrain.methods.base import Fit
-from recretrain.methods.learners.base import Learner, Lesson
+from recretrain.methods.learners.base import Lesson, TeachingLearner
 from recretrain.methods.objective import Objective
 from recretrain.methods.state import Made
 from recretrain.values import AtLeast1, NotNegative, Positive
@@ -27,7 +27,7 @@ from recretrain.values import AtLeast1, NotNegative, Positive
 _TINY = 1e-15  # inside the logarithms, as released
 
 
-class LogLossLearner(Learner[MF]):
+class LogLossLearner(TeachingLearner[MF]):
     """Shuffled rows, one negative a row, by the log loss of both scores by themselves or of their difference (`bpr`).
 
     Negatives are items of the rows learned from (`negatives="rows"`, released) or of all that the run has met

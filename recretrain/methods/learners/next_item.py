@@ -23,7 +23,7 @@ from recretrain.data.prefixes import Prefixes, order_of_sequences, prefixes_of
 from recretrain.evaluation.metrics import recall
 from recretrain.evaluation.rankings import half_ranks
 from recretrain.methods.base import Fit
-from recretrain.methods.learners.base import Learner, Lesson
+from recretrain.methods.learners.base import Lesson, TeachingLearner
 from recretrain.methods.objective import Objective
 from recretrain.methods.parts.early_stopping import EarlyStopping
 from recretrain.methods.state import Made
@@ -63,7 +63,7 @@ class Split:
     known: int  # items 0..known-1 are known now: ids are given in that order
 
 
-class NextItemLearner(Learner[SequenceBackbone]):
+class NextItemLearner(TeachingLearner[SequenceBackbone]):
     """Adam with early stopping; weights and moments are those of the best epoch."""
 
     trains = SequenceBackbone
