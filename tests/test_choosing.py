@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.scripts import script
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/choosing.md").read_text()
@@ -41,12 +42,7 @@ def test_all_that_ships_is_named(group: str) -> None:
 
 @pytest.fixture(scope="module")
 def plot() -> ModuleType:
-    given = importlib.util.spec_from_file_location("cost_plot", ROOT / "scripts/cost_plot.py")
-    assert given is not None
-    assert given.loader is not None
-    module = importlib.util.module_from_spec(given)
-    given.loader.exec_module(module)
-    return module
+    return script("cost_plot")
 
 
 def test_the_plot_takes_a_methods_own_row_of_the_first_table(plot: ModuleType) -> None:

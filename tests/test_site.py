@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.scripts import script
+
 ROOT = Path(__file__).parents[1]
 SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
 NAMES = re.findall(r"^::: (\S+)$", (ROOT / "docs/api.md").read_text(), re.MULTILINE)
@@ -21,12 +22,7 @@ NAMES = re.findall(r"^::: (\S+)$", (ROOT / "docs/api.md").read_text(), re.MULTIL
 
 @pytest.fixture(scope="module")
 def hooks() -> ModuleType:
-    given = importlib.util.spec_from_file_location("site_hooks", ROOT / "scripts/site_hooks.py")
-    assert given is not None
-    assert given.loader is not None
-    module = importlib.util.module_from_spec(given)
-    given.loader.exec_module(module)
-    return module
+    return script("site_hooks")
 
 
 def pages(nav: list[Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a terminal can show; what is written for a pipe, a file or a string is plain and never folded."""
+"""Width, styles and letters of a terminal; texts for pipes, files and strings are plain and never folded."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ PLAIN = Screen()
 
 
 def screen_of(stream: TextIO) -> Screen:
-    """What a stream can show: a terminal its width (COLUMNS, if set) and, without NO_COLOR, styles."""
+    """Ask a stream for its letters; a terminal for its width (COLUMNS, if set) and styles, too (none with NO_COLOR)."""
     poor = not _encodes(stream.encoding)
     if not stream.isatty():
         return Screen(ascii=poor)

@@ -105,7 +105,7 @@ def blocks(columns: Sequence[Column], width: int | None) -> Iterator[Sequence[Co
 
 
 def _room(columns: Sequence[Column], width: int) -> int:
-    """What is left of the width if all columns are as narrow as they may be; below 0 they do not fit."""
+    """Give the width that columns leave which are as narrow as they may be; below 0 they do not fit."""
     return width + GAP - sum(GAP + _least(column, width) for column in columns)
 
 
