@@ -19,6 +19,8 @@ DAY = 86_400  # seconds, also of the days on which clocks change
 
 Hour = Annotated[int, Within(0, 23)]
 
+_MONTHS = {"quarter": 3, "month": 1}  # of a calendar slot
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -117,9 +119,9 @@ class ByRows(Cut):
 
 @dataclass(frozen=True, kw_only=True)
 class ByCalendar(Cut):
-    """Months, weeks (from Monday) or slots of a day, on the clock of a time zone."""
+    """Quarters (from January), months, weeks (from Monday) or slots of a day, on the clock of a time zone."""
 
-    every: Literal["month", "week", "day"]
+    every: Literal["quarter", "month", "week", "day"]
     hours: Annotated[Sequence[Hour], NotEmpty()]  # local hours at which the slots of a day begin
     time_zone: TimeZone
     # a slot without rows; merge: it is one period with the next that has some; keep: it is a period without rows
@@ -187,11 +189,11 @@ class ByCalendar(Cut):
 
     def _starts(self, day: date) -> Iterator[datetime]:
         """Local starts of all slots, from one that is not after `day`."""
-        if self.every == "month":
-            month = day.year * 12 + day.month - 1
+        if months := _MONTHS.get(self.every):
+            month = (day.year * 12 + day.month - 1) // months * months
             while True:
                 yield datetime(month // 12, month % 12 + 1, 1)
-                month += 1
+                month += months
         step = timedelta(days=7 if self.every == "week" else 1)
         current = day - timedelta(days=day.weekday()) if self.every == "week" else day
         while True:
@@ -200,6 +202,8 @@ class ByCalendar(Cut):
             current += step
 
     def _name(self, start: datetime) -> str:
+        if self.every == "quarter":
+            return f"{start:%Y} Q{start.month // 3 + 1}"
         if self.every == "month":
             return f"{start:%Y-%m}"
         if self.every == "week" or len(self.hours) == 1:

@@ -61,6 +61,24 @@ def test_months_begin_at_local_midnight():
     assert slices == [Slice("2019-01", 0, 1), Slice("2019-02", 1, 3)]
 
 
+def test_quarters_begin_in_january_april_july_and_october():
+    rows = at("2018-12-31T23:59:59", "2019-01-01T00:00:00", "2019-03-31T23:59:59", "2019-04-01T00:00:00")
+
+    slices = calendar("quarter").slices(rows)
+
+    assert slices == [Slice("2018 Q4", 0, 1), Slice("2019 Q1", 1, 3), Slice("2019 Q2", 3, 4)]
+
+
+def test_a_quarter_holds_the_rows_of_its_three_months():
+    moments = [f"{2018 + month // 12}-{month % 12 + 1:02d}-15" for month in range(20)]
+    rows = at(*moments)
+
+    slices = calendar("quarter").slices(rows)
+
+    assert [(s.start, s.stop) for s in slices] == [(0, 3), (3, 6), (6, 9), (9, 12), (12, 15), (15, 18), (18, 20)]
+    assert [s.name for s in slices[2:5]] == ["2018 Q3", "2018 Q4", "2019 Q1"]
+
+
 def test_weeks_begin_on_monday():
     rows = at("2019-01-06T23:00:00", "2019-01-07T00:00:00", "2019-01-13T12:00:00")  # 7 January 2019 was a Monday
 
@@ -160,7 +178,7 @@ def test_values_that_cannot_work_together_are_named(options: dict, message: str)
 @pytest.mark.parametrize(
     ("cut", "override", "message"),
     [
-        ("three_a_day", "every=year", "every='year' must be one of month, week, day"),
+        ("three_a_day", "every=year", "every='year' must be one of quarter, month, week, day"),
         ("three_a_day", "hours=[0,24]", "hours[1]=24 must be a whole number, between 0 and 23"),
         ("three_a_day", "hours=[]", "hours=[] must be a list, not empty"),
         (
