@@ -33,6 +33,7 @@ LATER: Mapping[str, Any] = {  # keys that came later, and the value of each unde
     "data.filters.nulls": "error",
     "data.cut.empty": "error",
     "data.cut.open": "keep",
+    "data.cut.since": None,
     "eval.questions.had": "left_out",
     "schedule.again": 0,
     "trainer.devices": 1,

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from recretrain.errors import DataError
 from recretrain.preparation.sources.times import plausible
-from recretrain.preparation.zones import TimeZone
+from recretrain.preparation.zones import Day, TimeZone
 from recretrain.values import AtLeast1, NotEmpty, Within
 
 DAY = 86_400  # seconds, also of the days on which clocks change
@@ -127,6 +127,7 @@ class ByCalendar(Cut):
     # a slot without rows; merge: it is one period with the next that has some; keep: it is a period without rows
     empty: Literal["error", "merge", "keep"]
     open: Literal["keep", "drop"]  # the last slot, which may not be over
+    since: Day | None  # slots that begin before it are one
 
     @property
     def drops_later(self) -> bool:
@@ -184,7 +185,9 @@ class ByCalendar(Cut):
                 return slots
             if start <= first:
                 slots.clear()
-            slots.append((self._name(local), start))
+            is_early = self.since is not None and local.date() < date.fromisoformat(self.since)
+            if not (is_early and slots):
+                slots.append((f"before {self.since}" if is_early else self._name(local), start))
         raise AssertionError("the calendar does not end")
 
     def _starts(self, day: date) -> Iterator[datetime]:

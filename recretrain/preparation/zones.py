@@ -1,7 +1,8 @@
-"""Time zones by their names."""
+"""Days of the calendar, and time zones by their names."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,4 +21,18 @@ class NamesZone:
         return "the name of a time zone, such as Europe/Oslo or UTC"
 
 
+class NamesDay:
+    """Text that is a date."""
+
+    def holds(self, value: Any) -> bool:
+        try:
+            return date.fromisoformat(value).isoformat() == value
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return "a date such as 2019-01-31"
+
+
+Day = Annotated[str, NamesDay()]
 TimeZone = Annotated[str, NamesZone()]

@@ -95,6 +95,7 @@ LATER_VALUES = {
     "data.filters.nulls": "data.filters.nulls=drop",
     "data.cut.empty": "data.cut.empty=merge",
     "data.cut.open": "data.cut.open=drop",
+    "data.cut.since": "data.cut.since=2012-01-01",
     "eval.questions.had": "eval.questions.had=offered",
     "schedule.again": "schedule.again=2",
     "trainer.devices": "trainer.devices=2",

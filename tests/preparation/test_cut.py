@@ -34,7 +34,7 @@ class Rows:
 
 
 def calendar(every: str = "month", **options: Any) -> ByCalendar:
-    plain = {"every": every, "hours": [0], "time_zone": "UTC", "empty": "error", "open": "keep"}
+    plain = {"every": every, "hours": [0], "time_zone": "UTC", "empty": "error", "open": "keep", "since": None}
     return ByCalendar(**(plain | options))
 
 
@@ -77,6 +77,31 @@ def test_a_quarter_holds_the_rows_of_its_three_months():
 
     assert [(s.start, s.stop) for s in slices] == [(0, 3), (3, 6), (6, 9), (9, 12), (12, 15), (15, 18), (18, 20)]
     assert [s.name for s in slices[2:5]] == ["2018 Q3", "2018 Q4", "2019 Q1"]
+
+
+def test_slots_that_begin_before_a_day_are_one_period():
+    rows = at("2004-07-05", "2009-12-31", "2012-02-01", "2012-04-02", "2012-10-01")
+
+    assert slices_of(calendar("quarter", since="2012-01-01", empty="merge"), rows) == [
+        Slice("before 2012-01-01", 0, 2),
+        Slice("2012 Q1", 2, 3),
+        Slice("2012 Q2", 3, 4),
+        Slice("2012 Q3 to 2012 Q4", 4, 5),
+    ]
+    assert slices_of(calendar("quarter", since="2012-01-02", empty="merge"), rows)[0] == Slice(
+        "before 2012-01-02", 0, 3
+    )
+    assert slices_of(calendar("quarter", since="2004-07-01", empty="merge"), rows) == slices_of(
+        calendar("quarter", empty="merge"), rows
+    )
+
+
+def test_the_day_is_one_of_the_time_zone():
+    rows = at("2019-01-31T22:59:59", "2019-01-31T23:00:00", "2019-02-01T23:00:00")
+
+    slices = calendar("day", since="2019-02-01", time_zone="Europe/Oslo").slices(rows)
+
+    assert slices == [Slice("before 2019-02-01", 0, 1), Slice("2019-02-01", 1, 2), Slice("2019-02-02", 2, 3)]
 
 
 def test_weeks_begin_on_monday():
@@ -178,6 +203,8 @@ def test_values_that_cannot_work_together_are_named(options: dict, message: str)
 @pytest.mark.parametrize(
     ("cut", "override", "message"),
     [
+        ("months", "since=2019-02-30", "since='2019-02-30' must be text, a date such as 2019-01-31"),
+        ("months", "since=20190201", "since=20190201 must be text, a date such as 2019-01-31"),
         ("three_a_day", "every=year", "every='year' must be one of quarter, month, week, day"),
         ("three_a_day", "hours=[0,24]", "hours[1]=24 must be a whole number, between 0 and 23"),
         ("three_a_day", "hours=[]", "hours=[] must be a list, not empty"),
@@ -299,6 +326,7 @@ CHANGES = {
     "time_zone": ("Pacific/Kiritimati", "UTC"),
     "empty": ("merge", "error"),
     "open": ("drop", "keep"),
+    "since": ("2019-03-04", None),
     "periods": (3, 4),
     "days": (2, 3),
     "rows": (9, 10),

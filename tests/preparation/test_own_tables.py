@@ -67,6 +67,8 @@ JSON = f'{{"user": "a", "item": "x", "timestamp": {DAY}}}\n{{"item": "y", "times
         ("rows.jsonl", JSON),
         ("rows.ndjson", "\ufeff" + JSON),
         ("rows.jsonl.gz", JSON),
+        ("rows.json", JSON),
+        ("rows.json.gz", JSON),
         ("rows.ndjson.zst", JSON),
     ],
 )
@@ -369,7 +371,7 @@ def by_days(tmp: Path, rows: str, facts: str) -> list[str]:
     write(tmp / "rows.csv", f"user,item,timestamp\n{rows}")
     facts_file = write(tmp / "items.csv", f"item,kind,tags\n{facts}")
     source = load_source(CONF / "data" / "table.yaml", path="rows.csv", facts={"item": str(facts_file)})
-    days = ByCalendar(every="day", hours=[0], time_zone="UTC", empty="error", open="keep")
+    days = ByCalendar(every="day", hours=[0], time_zone="UTC", empty="error", open="keep", since=None)
     return lineage(prepare(replace(source, cut=days), data_root=tmp, cache=tmp / "cache"))
 
 
@@ -436,7 +438,7 @@ b,y,{DAY + 2},5,t,c,v
 def test_options_that_came_later_leave_prepared_data_alone(tmp_path: Path) -> None:
     """The digest of 0.2.0 before the first key of records.LATER."""
     source = load_source(CONF / "data" / "table.yaml", path=str(write(tmp_path / "rows.csv", OLD)))
-    months = ByCalendar(every="month", hours=[0], time_zone="UTC", empty="error", open="keep")
+    months = ByCalendar(every="month", hours=[0], time_zone="UTC", empty="error", open="keep", since=None)
 
     found = digest_now(replace(source, cut=months), data_root=tmp_path, cache=tmp_path / "cache")
 

@@ -17,7 +17,9 @@ from recretrain.preparation.synthetic.tastes import picks
 from recretrain.preparation.synthetic.yelp import YelpReviews
 
 CONF = Path(__file__).parents[2] / "conf"
-THREE_A_DAY = ByCalendar(every="day", hours=[0, 10, 17], time_zone="Europe/Oslo", empty="error", open="keep")
+THREE_A_DAY = ByCalendar(
+    every="day", hours=[0, 10, 17], time_zone="Europe/Oslo", empty="error", open="keep", since=None
+)
 YELP = {"reviews": 4000, "users": 100, "items": 200}
 ADRESSA = {"days": 4, "clicks": 4000, "users": 200, "articles": 400}
 DIGINETICA = {"days": 40, "clicks": 8000, "items": 300, "drift": {"genres": 5}}

@@ -104,7 +104,8 @@ def place_of(files: Sequence[Path], row: int) -> str:
 
 
 def _is_json(file: Path) -> bool:
-    return any(suffix in (".jsonl", ".ndjson") for suffix in file.suffixes[-2:])
+    """Whether a file is of one JSON object a line; .json is read so too, though no folder is searched for it."""
+    return any(suffix in (".json", ".jsonl", ".ndjson") for suffix in file.suffixes[-2:])
 
 
 def _is_text(file: Path) -> bool:
