@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from recretrain.backbones.content import ContentNet, Layers, decide
-from recretrain.backbones.dilated import DilatedTrunk
 from recretrain.backbones.mf import MF
 from recretrain.backbones.sequence import SequenceBackbone
+from recretrain.backbones.trunk import Trunk
 from recretrain.data.interactions import Interactions
 from recretrain.data.kinds import Histories, Rankings
 from recretrain.methods.learners.labels import LabelNet
@@ -167,7 +167,7 @@ def rank_by_sorting(model: SequenceBackbone, history: Tensor, label: Tensor) -> 
 class WholeSoftmax(SoftmaxLoss):
     """All scores of all items at once."""
 
-    def __call__(self, features: Tensor, trunk: DilatedTrunk, label: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, features: Tensor, trunk: Trunk, label: Tensor, generator: torch.Generator) -> Tensor:
         return nn.functional.cross_entropy(features @ trunk.output.T, label)
 
 

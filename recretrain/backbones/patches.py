@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recretrain.backbones.dilated import EPSILON, DilatedTrunk, View, truncated_normal_
+from recretrain.backbones.trunk import EPSILON, Trunk, View, truncated_normal_
 from recretrain.errors import ConfigError
 from recretrain.values import AtLeast1
 
@@ -25,9 +25,17 @@ class PatchStyle:
     tune_second_norm: bool  # each block's second norm belongs to the task, as released
     zero_init: bool  # patches that begin as nothing at all
 
-    def on(self, trunk: DilatedTrunk, generator: torch.Generator | None) -> Patches:
-        """A new set for this trunk, on its device; second norms begin as the trunk's."""
+    def on(self, trunk: Trunk, generator: torch.Generator | None) -> Patches:
+        """A new set for this trunk, on its device; second norms begin as the trunk's.
+
+        Raises ConfigError where a patch has no place in this trunk.
+        """
         size = trunk.width
+        if self.insertion == "parallel_after_activation" and not trunk.activates:
+            raise ConfigError(
+                f"method.patches.insertion={self.insertion} needs blocks that end with an activation, which "
+                f"{type(trunk).__name__} has not; choose serial, serial_one or parallel"
+            )
         if size % self.reduction:
             raise ConfigError(
                 f"method.patches.reduction={self.reduction} must divide backbone.embedding_size={size}; change one"
@@ -35,8 +43,10 @@ class PatchStyle:
         patches = Patches(self, size, len(trunk.blocks)).to(trunk.device)
         patches.draw(generator)
         for own, block in zip(patches, trunk.blocks, strict=True):
+            assert isinstance(own, BlockPatches)
             if own.norm is not None:
-                own.norm.load_state_dict(block.norm2.state_dict())  # type: ignore[union-attr]
+                norm = block.get_submodule(trunk.second_norm)
+                own.norm.load_state_dict(norm.state_dict())
         return patches
 
 
@@ -74,7 +84,7 @@ class BlockPatches(nn.Module):
         self.norm = nn.LayerNorm(size, eps=EPSILON) if style.tune_second_norm else None
 
     def before_norm(self, half: int, u: Tensor, x: Tensor, view: View | None) -> Tensor:
-        """The convolution's output `u` as the norm is given it; `x` is its input.  # [B, m, d], [B, n, d]"""
+        """The layers' output `u` as what follows is given it; `x` is their input.  # [B, m, d], [B, n, d]"""
         patch = (self.first, self.second)[half]
         if patch is None:
             return u

@@ -21,11 +21,12 @@ from torch import Tensor, nn
 from recretrain.backbones.drawing import GLOROT, glorot_rows_
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.tables import take
+from recretrain.backbones.trunk import BlockPatches
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.errors import ConfigError
 from recretrain.values import AtLeast1, Dropout
 
-_EPSILON = 1e-8
+EPSILON = 1e-8
 
 
 class SASRec(SequenceBackbone):
@@ -45,16 +46,13 @@ class SASRec(SequenceBackbone):
         dropout: Dropout,
     ) -> None:
         super().__init__()
-        if embedding_size % heads:
-            raise ConfigError(
-                f"backbone.heads={heads} must divide backbone.embedding_size={embedding_size}; change one of them"
-            )
+        check_heads(heads, embedding_size)
         self.longest = longest
         self.dropout = dropout
         self.item = nn.Parameter(torch.empty(vocabulary.n_items, embedding_size))
         self.position = nn.Parameter(torch.empty(longest, embedding_size))  # the last row is the newest item's
         self.blocks = nn.ModuleList(PaperBlock(embedding_size, heads, dropout) for _ in range(blocks))
-        self.norm = nn.LayerNorm(embedding_size, eps=_EPSILON)
+        self.norm = nn.LayerNorm(embedding_size, eps=EPSILON)
         self.draw(None)
 
     @property
@@ -74,7 +72,7 @@ class SASRec(SequenceBackbone):
         items = take(self.item, history.clamp(min=0))
         h = math.sqrt(items.shape[2]) * items + self.position[-history.shape[1] :]
         h = F.dropout(h, self.dropout, self.training)
-        hidden = _hidden(history)
+        hidden = hidden_positions(history)
         for place, block in enumerate(self.blocks, start=1):
             h = block(h, hidden, last_only=place == len(self.blocks))
         last: Tensor = self.norm(h[:, -1])
@@ -88,7 +86,7 @@ class PaperBlock(nn.Module):
         super().__init__()
         self.dropout = dropout
         self.heads = heads
-        self.before_attention, self.before_network = (nn.LayerNorm(size, eps=_EPSILON) for _ in range(2))
+        self.before_attention, self.before_network = (nn.LayerNorm(size, eps=EPSILON) for _ in range(2))
         self.attention = nn.MultiheadAttention(size, heads, dropout, batch_first=True)
         self.widen, self.narrow = (nn.Linear(size, size) for _ in range(2))
 
@@ -102,14 +100,23 @@ class PaperBlock(nn.Module):
         for norm in (self.before_attention, self.before_network):
             norm.reset_parameters()
 
-    def forward(self, h: Tensor, hidden: Tensor, *, last_only: bool) -> Tensor:
+    def forward(self, h: Tensor, hidden: Tensor, *, last_only: bool, patches: BlockPatches | None = None) -> Tensor:
         """Outputs of all positions or, with `last_only`, of the last.  # [B, T, d], [B, T, T] -> [B, T or 1, d]"""
         seen = self.before_attention(h)
         if last_only:
             h, hidden = h[:, -1:], hidden[:, -1:]
-        h = h + F.dropout(self._attend(seen[:, -h.shape[1] :], seen, hidden), self.dropout, self.training)
-        wide = F.dropout(torch.relu(self.widen(self.before_network(h))), self.dropout, self.training)
-        return h + F.dropout(self.narrow(wide), self.dropout, self.training)
+        query = seen[:, -h.shape[1] :]
+        attended = self._attend(query, seen, hidden)
+        if patches is not None:
+            attended = patches.before_norm(0, attended, query, None)
+        h = h + F.dropout(attended, self.dropout, self.training)
+        norm = self.before_network if patches is None or patches.norm is None else patches.norm
+        given = norm(h)
+        wide = F.dropout(torch.relu(self.widen(given)), self.dropout, self.training)
+        changed = self.narrow(wide)
+        if patches is not None:
+            changed = patches.before_norm(1, changed, given, None)
+        return h + F.dropout(changed, self.dropout, self.training)
 
     def _attend(self, query: Tensor, seen: Tensor, hidden: Tensor) -> Tensor:
         mask = hidden.repeat_interleave(self.heads, 0)
@@ -117,7 +124,14 @@ class PaperBlock(nn.Module):
         return found
 
 
-def _hidden(history: Tensor) -> Tensor:
+def check_heads(heads: int, embedding_size: int) -> None:
+    if embedding_size % heads:
+        raise ConfigError(
+            f"backbone.heads={heads} must divide backbone.embedding_size={embedding_size}; change one of them"
+        )
+
+
+def hidden_positions(history: Tensor) -> Tensor:
     """Positions that a position must not see: later ones and padding, never itself, lest a soft-max be empty.
 
     # [B, T] -> [B, T, T]

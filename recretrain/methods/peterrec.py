@@ -14,9 +14,9 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from recretrain.backbones.dilated import DilatedTrunk, Readout, truncated_normal_
 from recretrain.backbones.patches import PatchStyle
 from recretrain.backbones.tables import rows_of, take
+from recretrain.backbones.trunk import Readout, Trunk, truncated_normal_
 from recretrain.data.kinds import Histories, TestSet
 from recretrain.data.schedule import Task
 from recretrain.methods.base import Fit
@@ -28,9 +28,6 @@ from recretrain.values import AtLeast1, Positive
 
 Tunes: TypeAlias = Literal["nothing", "last1", "last2", "all"]
 
-_LAST1 = ("conv2", "norm2")  # the last convolution, with its norm
-_LAST2 = (*_LAST1, "conv1", "norm1")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Joint:
@@ -40,7 +37,7 @@ class Joint:
     source: SourceLearner
 
 
-class PeterRec(TaskByTask[DilatedTrunk]):
+class PeterRec(TaskByTask[Trunk]):
     """Tunes patches, some layers or all of a trunk, and a table of the labels, for each task (peterrec.md, d, f).
 
     docs/methods/peterrec.md.
@@ -49,7 +46,7 @@ class PeterRec(TaskByTask[DilatedTrunk]):
     def __init__(
         self,
         *,
-        backbone: DilatedTrunk,
+        backbone: Trunk,
         pretraining: SourceLearner | None,
         patches: PatchStyle | None,
         tunes: Tunes,
@@ -114,10 +111,10 @@ class PeterRec(TaskByTask[DilatedTrunk]):
         return step
 
     def whole(self, net: LabelNet) -> int:
-        """Embeddings of the source, convolutions, norms and labels: FineAll of the paper (peterrec.md, d)."""
+        """Embeddings of the source, blocks and labels: FineAll of the paper (peterrec.md, d)."""
         assert isinstance(net, PatchedTrunk)
-        blocks = sum(weight.numel() for weight in self.backbone.blocks.parameters())
-        return self.backbone.item.numel() + blocks + net.head.numel()
+        trunk = sum(weight.numel() for weight in self.backbone.parameters()) - self.backbone.output.numel()
+        return trunk + net.head.numel()
 
     def about(self, test: TestSet) -> Mapping[str, float]:
         """The share of the given items that the trunk has a row for."""
@@ -148,7 +145,7 @@ class PatchedTrunk(LabelNet):
 
     def __init__(
         self,
-        trunk: DilatedTrunk,
+        trunk: Trunk,
         items: Tensor,
         *,
         patches: PatchStyle | None,
@@ -172,7 +169,7 @@ class PatchedTrunk(LabelNet):
 
     items: Tensor
 
-    def draw(self, trunk: DilatedTrunk, generator: torch.Generator) -> None:
+    def draw(self, trunk: Trunk, generator: torch.Generator) -> None:
         """First weights: patches and labels by the generator, all else as the trunk has it."""
         if self.patches is not None:
             self.patches.draw(generator)
@@ -196,22 +193,23 @@ class PatchedTrunk(LabelNet):
         return 0.5 * self.head.square().sum()
 
 
-def _tuned(trunk: DilatedTrunk, tunes: Tunes, *, joint: bool) -> list[str]:
+def _tuned(trunk: Trunk, tunes: Tunes, *, joint: bool) -> list[str]:
     """The names of the trunk's weights that a task tunes; the table of the source's soft-max only with its loss."""
     names = [name for name, _ in trunk.named_parameters()]
     if tunes == "all":
         return [name for name in names if joint or name != "output"]
-    wanted = {"nothing": (), "last1": _LAST1, "last2": _LAST2}[tunes]
+    first, second = trunk.halves
+    wanted = {"nothing": (), "last1": second, "last2": (*first, *second)}[tunes]
     last = f"blocks.{len(trunk.blocks) - 1}."
     return [name for name in names if name.startswith(tuple(f"{last}{part}." for part in wanted))]
 
 
-def _partly_copied(trunk: DilatedTrunk, names: Sequence[str]) -> DilatedTrunk:
+def _partly_copied(trunk: Trunk, names: Sequence[str]) -> Trunk:
     """A module with copies of these weights, which has all others in common with the trunk."""
     return copy.deepcopy(trunk, dict(_kept(trunk, set(names))))
 
 
-def _kept(trunk: DilatedTrunk, copied: set[str]) -> Iterator[tuple[int, object]]:
+def _kept(trunk: Trunk, copied: set[str]) -> Iterator[tuple[int, object]]:
     for name, weight in trunk.named_parameters():
         if name not in copied:
             yield id(weight), weight

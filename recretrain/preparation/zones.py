@@ -26,7 +26,7 @@ class NamesDay:
 
     def holds(self, value: Any) -> bool:
         try:
-            return date.fromisoformat(value).isoformat() == value
+            return bool(date.fromisoformat(value).isoformat() == value)
         except ValueError:
             return False
 

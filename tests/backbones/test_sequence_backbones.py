@@ -20,6 +20,7 @@ from recretrain.backbones.gru4rec import GRU4Rec
 from recretrain.backbones.nextitnet import NextItNet
 from recretrain.backbones.optimizers import TensorFlowAdam
 from recretrain.backbones.sasrec import SASRec
+from recretrain.backbones.sasrec_trunk import SASRecTrunk
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.softmax import cross_entropy
 from recretrain.backbones.user_vectors import UserVectors
@@ -111,6 +112,17 @@ def grec(dropout: float = 0.0, n_items: int = ITEMS) -> DilatedTrunk:
     return nextitnet(dropout, n_items, GRec)
 
 
+def sasrec_trunk(dropout: float = 0.0, n_items: int = ITEMS) -> SASRecTrunk:
+    return SASRecTrunk(
+        vocabulary=Vocabulary.of(n_users=USERS, n_items=n_items),
+        embedding_size=SIZE,
+        blocks=2,
+        heads=2,
+        longest=LONGEST,
+        dropout=dropout,
+    ).eval()
+
+
 MAKERS = [
     ader_sasrec,
     sasrec,
@@ -122,6 +134,7 @@ MAKERS = [
     caser_of_sessions,
     nextitnet,
     grec,
+    sasrec_trunk,
 ]
 every = pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
 

@@ -79,7 +79,7 @@ def pairs() -> list[tuple[str, str]]:
 
 def test_the_table_of_backbones_names_each_that_more_than_one_method_trains() -> None:
     assert {backbone for _, backbone in pairs()} == {
-        *("mf", "ader_sasrec", "sasrec", "gru4rec", "caser", "user_vectors", "nextitnet", "grec")
+        *("mf", "ader_sasrec", "sasrec", "gru4rec", "caser", "user_vectors", "nextitnet", "grec", "sasrec_trunk")
     }
 
 

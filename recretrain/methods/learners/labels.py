@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from recretrain.backbones.dilated import Readout
 from recretrain.backbones.optimizers import TensorFlowAdam
+from recretrain.backbones.trunk import Readout
 from recretrain.data.batches import Columns, permutation
 from recretrain.data.kinds import Histories, TestSet
 from recretrain.data.stream import Period

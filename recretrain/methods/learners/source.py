@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from recretrain.backbones.dilated import DilatedTrunk
 from recretrain.backbones.optimizers import OptimizerName, optimizer_of
 from recretrain.backbones.sampled_softmax import LogUniform, in_batch, sampled_cross_entropy
 from recretrain.backbones.softmax import cross_entropy
+from recretrain.backbones.trunk import Trunk
 from recretrain.data.batches import permutation
 from recretrain.data.interactions import Interactions
 from recretrain.data.prefixes import Prefixes, by_user
@@ -48,7 +48,7 @@ class Softmax(ABC):
 
 class SoftmaxLoss(ABC):
     @abstractmethod
-    def __call__(self, features: Tensor, trunk: DilatedTrunk, label: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, features: Tensor, trunk: Trunk, label: Tensor, generator: torch.Generator) -> Tensor:
         """# [N, d + 1], [N] -> []"""
 
 
@@ -84,7 +84,7 @@ class _Full(SoftmaxLoss):
     def __init__(self, items: Tensor) -> None:
         self._items = items
 
-    def __call__(self, features: Tensor, trunk: DilatedTrunk, label: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, features: Tensor, trunk: Trunk, label: Tensor, generator: torch.Generator) -> Tensor:
         return cross_entropy(features, trunk.output, label, self._items)
 
 
@@ -93,7 +93,7 @@ class _Sampled(SoftmaxLoss):
         self._sampler = sampler
         self._count = count
 
-    def __call__(self, features: Tensor, trunk: DilatedTrunk, label: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, features: Tensor, trunk: Trunk, label: Tensor, generator: torch.Generator) -> Tensor:
         drawn = self._sampler.draw(self._count, label, generator)
         return sampled_cross_entropy(features, trunk.output, label, drawn)
 
@@ -102,7 +102,7 @@ class _InBatch(SoftmaxLoss):
     def __init__(self, log_share: Tensor) -> None:
         self._log_share = log_share
 
-    def __call__(self, features: Tensor, trunk: DilatedTrunk, label: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, features: Tensor, trunk: Trunk, label: Tensor, generator: torch.Generator) -> Tensor:
         return sampled_cross_entropy(features, trunk.output, label, in_batch(label, self._log_share))
 
 
@@ -116,10 +116,10 @@ class Cloze:
     random: Share  # an item of any kind; else the item itself stays
 
 
-class SourceLearner(Learner[DilatedTrunk]):
+class SourceLearner(Learner[Trunk]):
     """Steps for a fixed number of epochs. The trunk learns which items it knows; no other is ever guessed."""
 
-    trains = DilatedTrunk
+    trains = Trunk
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class SourceLearner(Learner[DilatedTrunk]):
         self.min_count = min_count
         self.adam = Made(lambda weights: optimizer_of(optimizer, weights, learning_rate=learning_rate))
 
-    def fit(self, backbone: DilatedTrunk, lesson: Lesson, fit: Fit) -> None:
+    def fit(self, backbone: Trunk, lesson: Lesson, fit: Fit) -> None:
         batches, loss = self.prepare(backbone, lesson.rows(), fit)
         with training(backbone):
             fit(SourceLoss(backbone, self.adam.over(backbone), loss, fit.generator), batches, epochs=self.epochs)
@@ -150,7 +150,7 @@ class SourceLearner(Learner[DilatedTrunk]):
     def renew(self) -> None:
         self.adam.renew()
 
-    def prepare(self, backbone: DilatedTrunk, rows: Interactions, fit: Fit) -> tuple[Windows, SoftmaxLoss]:
+    def prepare(self, backbone: Trunk, rows: Interactions, fit: Fit) -> tuple[Windows, SoftmaxLoss]:
         """Tell the trunk which source items it knows; the windows to learn from, and the loss of their guesses."""
         rows = rows.rows(backbone.item_space.cpu()[rows.item] == 0)
         counts = torch.bincount(rows.item, minlength=len(backbone.known)).to(fit.device)
@@ -171,7 +171,7 @@ class SourceLoss(Objective[Guess]):
     """The loss of a batch of guesses."""
 
     def __init__(
-        self, trunk: DilatedTrunk, optimizer: Optimizer | None, softmax: SoftmaxLoss, generator: torch.Generator
+        self, trunk: Trunk, optimizer: Optimizer | None, softmax: SoftmaxLoss, generator: torch.Generator
     ) -> None:
         super().__init__(optimizer)
         self.trunk = trunk
@@ -189,7 +189,7 @@ class Windows:
     """An epoch of windows in a fresh order, as guesses: the next item everywhere, or hidden items (cloze)."""
 
     def __init__(
-        self, trunk: DilatedTrunk, windows: Prefixes, cloze: Cloze, batch_size: int, generator: torch.Generator
+        self, trunk: Trunk, windows: Prefixes, cloze: Cloze, batch_size: int, generator: torch.Generator
     ) -> None:
         self._trunk = trunk
         self._windows = windows
@@ -228,7 +228,7 @@ def windows_of(rows: Interactions, longest: int, *, overlap: bool) -> Prefixes:
     return Prefixes(ordered.item, start, stop, user[owner])
 
 
-def next_items(trunk: DilatedTrunk, items: Tensor) -> Guess:
+def next_items(trunk: Trunk, items: Tensor) -> Guess:
     """Every known item from those before it.  # [B, T + 1]"""
     label = items[:, 1:]
     before = items[:, :-1]
@@ -236,7 +236,7 @@ def next_items(trunk: DilatedTrunk, items: Tensor) -> Guess:
     return Guess(trunk.tokens(before), (row, column), label[row, column])
 
 
-def hidden_items(trunk: DilatedTrunk, items: Tensor, cloze: Cloze, generator: torch.Generator) -> Guess:
+def hidden_items(trunk: Trunk, items: Tensor, cloze: Cloze, generator: torch.Generator) -> Guess:
     """Some known items of each window, at least one, hidden by [MASK], by another item, or not.  # [B, T]"""
     open_ = (items >= 0) & trunk.known[items.clamp(min=0)]
     count = (cloze.share * (items >= 0).sum(1)).round().clamp(min=1, max=cloze.most)
