@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -23,6 +24,7 @@ from recretrain.report.pages.grids import Cell, Grid, Line
 if TYPE_CHECKING:
     from tests.report.folders import RunFolders
 
+LATEX = shutil.which("pdflatex")
 GRID = Grid(
     "50% of A_b", "method", ["recall@20"], [Line("full_retrain", [Cell(0.5, extra=(0.25,), bold=True)])], ["a & b"]
 )
@@ -198,6 +200,25 @@ def test_latex_obeys_nothing() -> None:
     assert all(r"\write18" not in line for line in body)
     assert any(r"\$\textbackslash{}write18\{x\}\%" in line for line in body)
     assert [line for line in text.splitlines() if line.startswith("#")] == []
+
+
+@pytest.mark.skipif(LATEX is None, reason="no pdflatex here, such as that of texlive-latex-recommended")
+def test_latex_is_compiled_by_latex(tmp_path: Path) -> None:
+    figure = Cell(-0.5, extra=(-1.0, 2.0), extra_style=" [{:.1f}, {:.1f}]")
+    letters = Line(r"[x] a_b ^~\{}|<>&%$# é ü ß, 5 * 10, ± 1", [figure])
+    grid = Grid("Änderung 50 % of A_b", "*", ["recall@20"], [letters], ("a & b #1",), {"section": "results"})
+    body = write([GRID, grid], "50 %", ["left_out"], "latex") + hostile("latex")
+    paper = tmp_path / "paper.tex"
+    paper.write_text(
+        "\n".join([r"\documentclass{article}\usepackage{booktabs}\begin{document}", body, r"\end{document}"]),
+        encoding="utf-8",
+    )
+
+    command = [str(LATEX), "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", paper.name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120)
+
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Output written on paper.pdf" in done.stdout
 
 
 @pytest.mark.parametrize("begins", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\n-1"])
