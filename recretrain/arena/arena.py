@@ -98,7 +98,7 @@ class Arena:
             if (best := best_of(found, lower=is_error(column))) and (runs := self._finals(method, best, plan))
         }
         if not finals:
-            raise ConfigError(f"no method could be run; {'; '.join(self._why.values())}")
+            raise self._nothing()
         found = standings(finals, column)
         asked = next(iter(finals.values()))[0].asked
         failed = {method: why for method, why in self._why.items() if method not in finals}
@@ -142,6 +142,8 @@ class Arena:
         for method in floors:
             if (run := self._run(method, (), last)) is not None:
                 found[method] = run, self._seconds(run)
+        if floors and not found:  # what no floor can answer is wrong with the question
+            raise self._nothing()
         self._start = max(map(self._noted_seconds, floors), default=0.0)
         waiting = {one.method: one for one in entered.entrants if not one.is_floor}
         for limit in slices(self.wish.seconds):
@@ -158,7 +160,7 @@ class Arena:
             if not waiting:
                 break
         if not found:
-            raise ConfigError(f"no method could be run; {'; '.join(self._why.values())}")
+            raise self._nothing()
         return found
 
     def _seconds(self, run: Run) -> float:
@@ -274,6 +276,10 @@ class Arena:
         if not (found := read_runs(folder)):
             raise ConfigError(f"{folder} cannot be read; delete it, and repeat the command")
         return found[0]
+
+    def _nothing(self) -> ConfigError:
+        """What to say where no method could be run: each reason once, as many methods may have the same."""
+        return ConfigError(f"no method could be run; {'; '.join(dict.fromkeys(self._why.values()))}")
 
     def _took_too_long(self, method: str, settings: Sequence[str]) -> bool:
         return bool(self._notes.get(_too_long(method, settings), 0.0))

@@ -20,6 +20,7 @@ from recretrain.arena.wish import wish_of
 from recretrain.commands.arena import QUIET
 from recretrain.commands.run import one
 from recretrain.configuration.compose import conf_dir
+from recretrain.errors import ConfigError
 
 USERS, ITEMS, TASTES, PERIODS, ROWS = 150, 60, 6, 7, 1500
 ASKED = [
@@ -70,6 +71,20 @@ def test_where_nothing_changes_the_frozen_model_is_taken(tmp_path: Path) -> None
     assert found["frozen"].figure.mean > 0.4
     assert cheapest_level(outcome.standings).method == "frozen"
     assert "take frozen" in " ".join(outcome.verdict)
+
+
+def test_a_question_that_no_floor_can_answer_is_refused_once_before_others_are_tried(drifting: Path) -> None:
+    tried: list[str] = []
+
+    def run(overrides: Sequence[str]) -> Path:
+        tried.extend(word for word in overrides if word.startswith("method="))
+        return one([*overrides, QUIET])
+
+    with pytest.raises(ConfigError, match=r"no method could be run; .*eval\.questions\.candidates=999") as refused:
+        held(drifting, ["frozen", "fine_tune"], "eval.questions.candidates=999", run=run)
+
+    assert str(refused.value).count("candidates=999") == 1
+    assert tried == ["method=frozen"]
 
 
 def test_where_tastes_drift_retraining_is_taken_and_the_frozen_model_is_not_level(drifting: Path) -> None:
