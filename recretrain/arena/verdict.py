@@ -32,9 +32,9 @@ def _best(found: Sequence[Standing], column: str) -> str:
 def _cost(found: Sequence[Standing], column: str) -> str:
     best, cheap = found[0], cheapest_level(found)
     if cheap is best:
-        cheaper = [one for one in found if one.seconds < best.seconds]
+        cheaper = [one for one in found if one.seconds < best.seconds and _seconds(one) != _seconds(best)]
         if not cheaper:
-            return f"It is also the cheapest, with {_seconds(best)} CPU seconds a period: take {best.method}."
+            return f"Nothing is cheaper than its {_seconds(best)} CPU seconds a period: take {best.method}."
         return (
             f"Whatever is cheaper than its {_seconds(best)} CPU seconds a period is worse beyond chance: "
             f"take {best.method}, unless {cheaper[0].method} at {_seconds(cheaper[0])} is good enough "
@@ -66,4 +66,5 @@ def _number(value: float) -> str:
 
 
 def _seconds(one: Standing) -> str:
+    """Seconds as they are told; what is told alike costs the same."""
     return f"{one.seconds:.1f}" if one.seconds >= 1 else f"{one.seconds:.2f}"

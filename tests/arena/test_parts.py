@@ -136,6 +136,14 @@ def test_the_cheapest_of_those_that_are_level_is_taken() -> None:
     assert verdict(found, {}, "recall@20", {"sml": "slow", "ader": "slow"})[3].endswith("failed: ader, sml.")
 
 
+def test_a_cost_that_is_told_alike_is_no_reason_for_a_worse_method() -> None:
+    found = [standing("a", 0.5, 0.0031), standing("b", 0.2, 0.0001, 0.001)]
+    dearer = [standing("a", 0.5, 0.31), standing("b", 0.2, 0.0001, 0.001)]
+
+    assert verdict(found, {}, "recall@20")[1] == "Nothing is cheaper than its 0.00 CPU seconds a period: take a."
+    assert "unless b at 0.00 is good enough (0.2000)" in verdict(dearer, {}, "recall@20")[1]
+
+
 def test_what_was_not_compared_is_level_with_nothing() -> None:
     found = [standing("a", 0.5, 9.0), standing("b", 0.49, 2.0)]
 
