@@ -104,7 +104,7 @@ def _word(place: int, one: Standing) -> str:
         return "best"
     if one.adjusted is None:
         return "not compared"
-    return "level with the best" if one.level else "worse"
+    return "level" if one.level else "worse"
 
 
 def _groups(outcome: Outcome) -> dict[str, dict[str, float]]:
