@@ -1,3 +1,4 @@
+import ctypes
 import gc
 import json
 import os
@@ -91,6 +92,26 @@ def test_what_the_fits_of_a_run_leave_in_cycles_is_gone_when_it_is_over(clicks, 
 
     assert len(weak) > 5
     assert left == 0
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
+def test_free_memory_is_given_back_when_a_run_is_over(clicks, tmp_path):
+    """Else the next run of the process, an arena's or a sweep's, is said to have needed it."""
+
+    def resident() -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 2**10  # MiB
+
+    run(*overrides(clicks, tmp_path / "first"))
+    crumbs = [bytes(1024) for _ in range(300_000)]
+    above = bytes(1024)  # in use, at the end of the heap
+    del crumbs[:]
+    before = resident()
+
+    run(*overrides(clicks, tmp_path / "second"))
+
+    assert before - resident() > 100
+    assert above
 
 
 def test_a_run_that_failed_goes_on_and_gives_what_an_unbroken_one_gives(clicks, tmp_path, monkeypatch):
