@@ -21,12 +21,10 @@ from torch import Tensor, nn
 from recretrain.backbones.drawing import GLOROT, glorot_rows_
 from recretrain.backbones.sequence import SequenceBackbone
 from recretrain.backbones.tables import take
-from recretrain.backbones.trunk import BlockPatches
+from recretrain.backbones.trunk import EPSILON, BlockPatches
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.errors import ConfigError
 from recretrain.values import AtLeast1, Dropout
-
-EPSILON = 1e-8
 
 
 class SASRec(SequenceBackbone):

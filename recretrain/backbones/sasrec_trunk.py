@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recretrain.backbones.sasrec import EPSILON, PaperBlock, check_heads, hidden_positions
+from recretrain.backbones.sasrec import PaperBlock, check_heads, hidden_positions
 from recretrain.backbones.tables import take
-from recretrain.backbones.trunk import BlockPatches, Trunk
+from recretrain.backbones.trunk import EPSILON, BlockPatches, Trunk
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.values import AtLeast1, Dropout
 
