@@ -82,6 +82,15 @@ yelp "${over[@]}" "${lessons[@]}" transfer@method.transfer.network=fresh_start m
 yelp "${over[@]}" schedule.warm_up=start method.transfer.learning_rate=0.001,0.003
 yelp "${over[@]}" schedule.warm_up=start method.learner.learning_rate=40,80
 yelp "${over[@]}" schedule.warm_up=start method.learner.learning_rate=5,10 method.transfer.learning_rate=0.001,0.003
+# A penalty and longer steps, as many trials for full-retrain, fine-tune and the gate
+grid=(method.learner.learning_rate=20,60 method.learner.reg=1e-4,2e-4,5e-4)
+for method in full_retrain_bpr fine_tune_bpr "sml_gate_bpr schedule.warm_up=tests"; do  # shellcheck disable=SC2086
+  case $method in sml*) later="method.lessons_from=20" month="method.lessons_from=2";; *) later="" month="";; esac
+  yelp "${start[@]}" method=$method $later method.learner.learning_rate=20
+  yelp "${start[@]}" method=$method $later "${grid[@]}"
+  months "${start[@]}" method=$method $month method.learner.learning_rate=20
+  months "${start[@]}" method=$method $month "${grid[@]}"
+done
 
 # globo in 48 slots --------------------------------------------------------------------------------------------------
 globo() { run data=globo schedule=globo_slots schedule.last_test=39 "$@"; }
