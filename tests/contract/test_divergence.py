@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from test_methods import METHODS
 
 from recretrain.engine.runner import answered, check_finite
 from recretrain.errors import Mistake
 from recretrain.testing import Case, case, learn
+from tests.contract.shipped import SHIPPED
 
 
 def step_sizes(node: Any, path: str = "method") -> Iterator[str]:
@@ -20,7 +20,7 @@ def step_sizes(node: Any, path: str = "method") -> Iterator[str]:
             yield from [f"{path}.{key}"] if key == "learning_rate" else step_sizes(value, f"{path}.{key}")
 
 
-RATES = [(name, key) for name in METHODS for key in step_sizes(case(name).settings.method)]
+RATES = [(name, key) for name, (own, *_) in SHIPPED.items() for key in step_sizes(own.settings.method)]
 
 
 def test_there_are_step_sizes() -> None:

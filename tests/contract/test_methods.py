@@ -6,7 +6,7 @@ import pytest
 
 from recretrain.configuration.compose import conf_dir
 from recretrain.errors import ConfigError
-from recretrain.testing import CHECKS, Case, case, cases
+from recretrain.testing import CHECKS, Case, case
 from recretrain.testing.contract import (
     ORDINARY,
     answers_each_question_by_itself,
@@ -16,13 +16,8 @@ from recretrain.testing.contract import (
 )
 from recretrain.testing.growth import grows_with_its_data
 from recretrain.testing.unusual import UNUSUAL
+from tests.contract.shipped import DERIVED, METHODS, SHIPPED
 
-METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
-DERIVED = {  # those whose files build on another's: their code is that of the other
-    name
-    for name in METHODS
-    if any(f"  - {base}\n" in (conf_dir() / "method" / f"{name}.yaml").read_text() for base in METHODS)
-}
 OF_QUESTIONS = (  # checks whose outcome may depend on what is asked; the others are made once for each method
     learns_nothing_from_its_own_tests,
     resumes_where_it_stopped,
@@ -32,7 +27,7 @@ CHANCE = {"random", "global_mean", "session_frozen"}  # what is to learn nothing
 CASES = [
     (found, check)
     for name in METHODS
-    for place, found in enumerate([case(name)] if name in DERIVED else cases(name))
+    for place, found in enumerate(SHIPPED[name])
     for check in (CHECKS if place == 0 else OF_QUESTIONS)
     if check is not learns_nothing_from_its_own_tests or "own_tests" in str(found)
     if check is not learns_something or name not in CHANCE
