@@ -222,11 +222,9 @@ class Arena:
         limit = None if entrant.is_floor else DEARER * self._noted_seconds(entrant.method) + self._start + LEAST
 
         def measure(settings: Sequence[str]) -> float | None:
-            longest = limit
+            longest = limit  # other settings may ask for a start of their own, as dear as a floor's
             if limit is not None and settings and self.wish.trials is None:
-                longest = min(
-                    limit, max(self._left(), LEAST)
-                )  # it may ask for a start of its own, as dear as a floor's
+                longest = min(limit, max(self._left(), LEAST))
             run = self._run(entrant.method, settings, last, longest)
             value = None if run is None else _chosen_by(run, column)
             if value is not None:

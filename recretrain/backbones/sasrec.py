@@ -13,6 +13,7 @@ Where the sources differ:
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,41 @@ from recretrain.errors import ConfigError
 from recretrain.values import AtLeast1, Dropout
 
 
-class SASRec(SequenceBackbone):
+class PaperLayers(nn.Module):
+    """Positions, blocks and a last norm over the rows of a table; to be inherited beside a kind of backbone."""
+
+    def add_layers(self, size: int, blocks: int, heads: int, longest: int, dropout: float) -> None:
+        """Raises ConfigError where the heads do not divide the size."""
+        if size % heads:
+            raise ConfigError(f"backbone.heads={heads} must divide backbone.embedding_size={size}; change one of them")
+        self.dropout = dropout
+        self.position = nn.Parameter(torch.empty(longest, size))  # the last row is the newest item's
+        self.blocks = nn.ModuleList(PaperBlock(size, heads, dropout) for _ in range(blocks))
+        self.norm = nn.LayerNorm(size, eps=EPSILON)
+
+    def draw_layers(self, generator: torch.Generator | None) -> None:
+        nn.init.xavier_uniform_(self.position, generator=generator)
+        for block in self.blocks:
+            assert isinstance(block, PaperBlock)
+            block.draw(generator)
+        self.norm.reset_parameters()
+
+    def through_layers(self, rows: Tensor, ids: Tensor, patches: nn.ModuleList | None, *, last: bool) -> Tensor:
+        """States of all positions or, with `last`, of the last, which the last block then computes alone.
+
+        # [B, T, d], [B, T] ids, padding below 0 -> [B, T or 1, d]
+        """
+        h = math.sqrt(rows.shape[2]) * rows + self.position[-ids.shape[1] :]
+        h = F.dropout(h, self.dropout, self.training)
+        hidden = _hidden(ids)
+        for place, block in enumerate(self.blocks):
+            own = None if patches is None else cast(BlockPatches, patches[place])
+            h = block(h, hidden, last_only=last and place == len(self.blocks) - 1, patches=own)
+        states: Tensor = self.norm(h)
+        return states
+
+
+class SASRec(PaperLayers, SequenceBackbone):
     """The item table is tied with the scores; the last block computes the last position alone."""
 
     by_id = ("item",)
@@ -44,13 +79,9 @@ class SASRec(SequenceBackbone):
         dropout: Dropout,
     ) -> None:
         super().__init__()
-        check_heads(heads, embedding_size)
         self.longest = longest
-        self.dropout = dropout
         self.item = nn.Parameter(torch.empty(vocabulary.n_items, embedding_size))
-        self.position = nn.Parameter(torch.empty(longest, embedding_size))  # the last row is the newest item's
-        self.blocks = nn.ModuleList(PaperBlock(embedding_size, heads, dropout) for _ in range(blocks))
-        self.norm = nn.LayerNorm(embedding_size, eps=EPSILON)
+        self.add_layers(embedding_size, blocks, heads, longest, dropout)
         self.draw(None)
 
     @property
@@ -60,21 +91,11 @@ class SASRec(SequenceBackbone):
     @torch.no_grad()
     def draw(self, generator: torch.Generator | None) -> None:
         glorot_rows_(self.item, generator)
-        nn.init.xavier_uniform_(self.position, generator=generator)
-        for block in self.blocks:
-            assert isinstance(block, PaperBlock)
-            block.draw(generator)
-        self.norm.reset_parameters()
+        self.draw_layers(generator)
 
     def encode(self, history: Tensor) -> Tensor:
-        items = take(self.item, history.clamp(min=0))
-        h = math.sqrt(items.shape[2]) * items + self.position[-history.shape[1] :]
-        h = F.dropout(h, self.dropout, self.training)
-        hidden = hidden_positions(history)
-        for place, block in enumerate(self.blocks, start=1):
-            h = block(h, hidden, last_only=place == len(self.blocks))
-        last: Tensor = self.norm(h[:, -1])
-        return last
+        rows = take(self.item, history.clamp(min=0))
+        return self.through_layers(rows, history, None, last=True).squeeze(1)
 
 
 class PaperBlock(nn.Module):
@@ -122,14 +143,7 @@ class PaperBlock(nn.Module):
         return found
 
 
-def check_heads(heads: int, embedding_size: int) -> None:
-    if embedding_size % heads:
-        raise ConfigError(
-            f"backbone.heads={heads} must divide backbone.embedding_size={embedding_size}; change one of them"
-        )
-
-
-def hidden_positions(history: Tensor) -> Tensor:
+def _hidden(history: Tensor) -> Tensor:
     """Positions that a position must not see: later ones and padding, never itself, lest a soft-max be empty.
 
     # [B, T] -> [B, T, T]

@@ -7,9 +7,9 @@ from torch import Tensor
 from recretrain.backbones.dilated import DilatedTrunk
 from recretrain.backbones.grec import GRec
 from recretrain.backbones.nextitnet import NextItNet
-from recretrain.backbones.patches import Patches, PatchStyle
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.errors import ConfigError
+from tests.backbones.grafts import grafted, style
 
 ITEMS = 50
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
@@ -30,20 +30,6 @@ def trunk(kind: type[DilatedTrunk], size: int = 16, dilations: tuple[int, ...] =
     with torch.no_grad():
         made.item.mul_(20)  # states that differ clearly
     return made
-
-
-def style(**changes: object) -> PatchStyle:
-    values = {"insertion": "serial", "inner_skip": True, "reduction": 8, "activation": "relu"}
-    return PatchStyle(**{**values, "tune_second_norm": True, "zero_init": False, **changes})
-
-
-def grafted(model: DilatedTrunk, **changes: object) -> Patches:
-    """Patches that change much, so that a wrong place shows."""
-    patches = style(**changes).on(model, torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        for weight in patches.parameters():
-            weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(2)), alpha=0.3)
-    return patches
 
 
 def histories(rows: int, length: int, seed: int = 0) -> Tensor:

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recretrain.backbones.patches import Patches, PatchStyle
 from recretrain.backbones.sasrec_trunk import SASRecTrunk
 from recretrain.data.vocabulary import Vocabulary
 from recretrain.errors import ConfigError
+from tests.backbones.grafts import grafted, style
 
 ITEMS, LONGEST, SIZE = 50, 20, 16
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
@@ -31,20 +31,6 @@ def trunk(blocks: int = 2, heads: int = 2) -> SASRecTrunk:
     with torch.no_grad():
         made.item.mul_(20)  # states that differ clearly
     return made
-
-
-def style(**changes: object) -> PatchStyle:
-    values = {"insertion": "serial", "inner_skip": True, "reduction": 8, "activation": "relu"}
-    return PatchStyle(**{**values, "tune_second_norm": True, "zero_init": False, **changes})
-
-
-def grafted(model: SASRecTrunk, **changes: object) -> Patches:
-    """Patches that change much, so that a wrong place shows."""
-    patches = style(**changes).on(model, torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        for weight in patches.parameters():
-            weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(2)), alpha=0.3)
-    return patches
 
 
 def histories(rows: int, length: int) -> Tensor:

@@ -27,7 +27,7 @@ class Cell:
 
     @property
     def tail(self) -> str:
-        """What stands behind it: ` ± 0.0031`."""
+        """The deviation or interval behind the figure, such as ` ± 0.0031`."""
         return "" if self.value is None or not self.extra else self.extra_style.format(*self.extra)
 
 

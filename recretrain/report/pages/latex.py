@@ -24,7 +24,7 @@ def write(grids: Sequence[Grid], heading: str, notes: Sequence[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """What LaTeX sets as this text, in a paragraph."""
+    """Escape what LaTeX would read as commands, so that a paragraph shows the text itself."""
     return SPECIAL.sub(lambda found: MARKS[found.group()], cell(text))
 
 
