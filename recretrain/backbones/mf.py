@@ -16,6 +16,7 @@ from recretrain.data.vocabulary import Vocabulary
 from recretrain.values import AtLeast1, Positive
 
 _GEMM_ITEMS = 30  # up to this many known items per candidate, scoring all of them and picking beats gathering rows
+_STEP = 2048  # of them in steps: products of a new size for every batch would break up the heap
 
 
 class MF(Backbone):
@@ -53,9 +54,9 @@ class MF(Backbone):
 
     def _score_candidates(self, users: Tensor, candidates: Tensor) -> Tensor:
         rows, width = candidates.shape
-        # ids to come must not let scores round otherwise; on a GPU the highest id would have to be waited for
+        # ids to come must cost nothing; on a GPU the highest id would have to be waited for
         known = int(candidates.max()) + 1 if candidates.device.type == "cpu" else len(self.item)
-        offered = self.item[:known]
+        offered = self.item[: -(-known // _STEP) * _STEP]
         if len(offered) <= _GEMM_ITEMS * width:
             return torch.gather(times(users, offered), 1, candidates, out=self._buffer("scores", rows, width))
         picked = self._buffer("picked", rows * width, users.shape[1])
