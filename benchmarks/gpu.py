@@ -90,9 +90,11 @@ class Bench:
             adam = DenseAdam(list(model.parameters()), learning_rate=0.01)
             sampler = NegativeSampler.within(given.user, given.item, items)
             batches = Batches(given, sampler, batch_size=1024, generator=self.generator())
-            loss, fitter = LogLoss(model, adam, reg=0.0), Fitter(self.device, self.generator(), "32-true")
+            loss = LogLoss(model, adam, reg=0.0)
             name = f"MF {users} x {items}, a step of 1024"
-            yield f"{name}, by the fitter", self.timed(partial(fitter, loss, batches, epochs=1), 3, len(batches))
+            for how, graphs in (("by the fitter", False), ("recorded", True)):
+                fitter = Fitter(self.device, self.generator(), "32-true", graphs=graphs)
+                yield f"{name}, {how}", self.timed(partial(fitter, loss, batches, epochs=1), 3, len(batches))
             fixed = next(iter(batches))
 
             def step(adam=adam, loss=loss, fixed=fixed) -> None:  # type: ignore[no-untyped-def]

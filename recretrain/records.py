@@ -39,6 +39,7 @@ LATER: Mapping[str, Any] = {  # keys that came later, and the value of each unde
     "trainer.devices": 1,
     "trainer.matmul": "highest",
     "trainer.deterministic": False,
+    "trainer.graphs": False,
     "method.learner.loss": "log",
     "method.learner.optimizer": "dense",
     "method.pretraining.loss": "log",

@@ -35,6 +35,8 @@ class DenseAdam(Adam):
     the order of their first rows, so that early periods know the first of them only.
     """
 
+    replays = True  # a step on a GPU asks nothing of the host and can be recorded
+
     def __init__(self, parameters: list[nn.Parameter], *, learning_rate: float, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
         self._met: dict[Tensor, int] = {}  # how many rows of a table, from the first, may move
@@ -90,6 +92,7 @@ class DenseAdam(Adam):
 class TensorFlowAdam(DenseAdam):
     """The same with epsilon where TensorFlow adds it: to the root of the moment before its bias is corrected."""
 
+    replays = False
     _EPSILON = 1e-8
 
     def step(self, closure: Any = None) -> Any:
@@ -145,6 +148,8 @@ class RowAdam(_ByRows, Adam):
 
 class RowSGD(_ByRows, SGD):
     """Plain steps, without moments, of the rows that were read since the last one."""
+
+    replays = True
 
     def __init__(self, parameters: list[nn.Parameter], *, learning_rate: float) -> None:
         super().__init__(parameters, lr=learning_rate)

@@ -16,6 +16,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 
 from recretrain.backbones.base import Backbone
 from recretrain.data.batches import Epoch
+from recretrain.engine.graphs import graphed
 from recretrain.engine.losses import Losses
 from recretrain.engine.peers import Peers
 from recretrain.engine.pretrained import Pretrained
@@ -32,13 +33,18 @@ class Fitter:
         precision: str,
         pretrained: Pretrained | None = None,
         peers: Peers | None = None,
+        graphs: bool = False,
     ) -> None:
-        """Without `pretrained` nothing is shared between runs; without `peers` this process does the run alone."""
+        """Without `pretrained` nothing is shared between runs; without `peers` this process does the run alone.
+
+        `graphs`: steps that can be are recorded on a GPU.
+        """
         self.device = device
         self.generator = generator
         self._precision = precision
         self._pretrained = pretrained
         self._peers = peers
+        self._graphs = graphs and device.type == "cuda"
         self.losses = Losses()
         logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
@@ -46,7 +52,11 @@ class Fitter:
         if epochs < 1:
             raise ValueError(f"{type(objective).__name__}: a fit of {epochs} epochs learns nothing")
         given: Any = Bundles(data, objective.bundle) if isinstance(objective, Objective) else data
-        with warnings.catch_warnings(), self._peers.fitting(objective) if self._peers else nullcontext():
+        with (
+            warnings.catch_warnings(),
+            self._peers.fitting(objective) if self._peers else nullcontext(),
+            graphed(objective) if self._graphs else nullcontext(),
+        ):
             # tables of the data's shape, whole-batch iterables: none of Lightning's advice on loaders applies
             warnings.filterwarnings("ignore", module="pytorch_lightning")
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")

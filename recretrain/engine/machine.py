@@ -24,13 +24,15 @@ class Machine:
         precision: Literal["32-true", "bf16-mixed"],
         matmul: Literal["highest", "high"],
         deterministic: bool,
+        graphs: bool,
         threads: Annotated[int, Within(0, 1024)],
         progress: bool,
     ) -> None:
         """`devices`: processes that learn together, each with a GPU or threads of its own.
 
         `matmul`: of products of single precision on a GPU, `high` rounds their factors to TF32. `deterministic`: sums
-        on a GPU in an order of their own, where torch has a way to.
+        on a GPU in an order of their own, where torch has a way to. `graphs`: steps of factorisation on a GPU are
+        recorded and repeated.
 
         `threads`: of torch, in each; 0: all cores divided by the processes that share them. `progress`: a bar over the
         tasks.
@@ -46,10 +48,16 @@ class Machine:
                 f"trainer.devices={devices}, but torch sees {torch.cuda.device_count()} CUDA devices; give at most "
                 "as many, or trainer.device=cpu"
             )
+        if graphs and (devices, precision, deterministic) != (1, "32-true", False):
+            raise ConfigError(
+                "trainer.graphs=true records steps of one device and single precision, whose sums are in any order; "
+                "give trainer.devices=1 trainer.precision=32-true trainer.deterministic=false, or trainer.graphs=false"
+            )
         self.devices = devices
         self.precision = precision
         self.matmul = matmul
         self.deterministic = deterministic
+        self.graphs = graphs
         self.progress = progress
         self.asked_threads = threads
 

@@ -152,7 +152,7 @@ def loop(asked: Experiment, store: RunStore, progress: Progress, threads: int, p
         meter.begin()
         generator = seed_task(seed, index, device)
         shared = Pretrained(asked.pretrained, _identity(asked, task, threads), asked.settings.method, meter)
-        fit = Fitter(device, generator, asked.machine.precision, shared, peers)
+        fit = Fitter(device, generator, asked.machine.precision, shared, peers, asked.machine.graphs)
         if not task.period.empty:
             method.update(task, fit)
         meter.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import torch
@@ -38,8 +39,10 @@ class Objective(LightningModule, ABC, Generic[Batch]):
 
     bundle: ClassVar[int] = 16  # batches to one step of Lightning
     divides: ClassVar[bool] = False  # whether processes may learn parts of a batch: its loss is the mean of its rows'
+    replays: ClassVar[bool] = False  # whether its steps wait for no number from the device and draw none
     share = 1.0  # of a batch's rows, those that `loss` is given; a sum over rows is to be divided by it
     peers: Peers | None = None  # None: this process learns whole batches
+    graphed: Callable[[Batch], Tensor | None] | None = None  # learns a batch in place of `step`, and gives the same
 
     def __init__(self, optimizer: Optimizer | None) -> None:
         """`optimizer` belongs to the caller: its moments live as long as the caller wants (None: for loss alone)."""
@@ -60,18 +63,24 @@ class Objective(LightningModule, ABC, Generic[Batch]):
         return part_of(batch, rank, ranks)
 
     def training_step(self, bundle: tuple[Batch, ...], index: int) -> None:
-        assert self._optimizer is not None
         for batch in bundle:
-            loss = self.loss(batch) if self.peers is None else self._loss_of_part(batch, self.peers)
-            if loss is None:
-                continue
-            self._epoch.add(loss.detach())
-            self._optimizer.zero_grad()
-            with torch.autocast(loss.device.type, enabled=False):  # under mixed precision the forward alone is mixed
-                loss.backward()  # type: ignore[no-untyped-call]
-            if self.peers is not None:
-                self.peers.add_up(self._optimizer)
-            self._optimizer.step()
+            loss = self.step(batch) if self.graphed is None else self.graphed(batch)
+            if loss is not None:
+                self._epoch.add(loss)
+
+    def step(self, batch: Batch) -> Tensor | None:
+        """Learn a batch: clear the gradients, compute them, move the weights; gives the loss.  # -> []"""
+        assert self._optimizer is not None
+        loss = self.loss(batch) if self.peers is None else self._loss_of_part(batch, self.peers)
+        if loss is None:
+            return None
+        self._optimizer.zero_grad()
+        with torch.autocast(loss.device.type, enabled=False):  # under mixed precision the forward alone is mixed
+            loss.backward()  # type: ignore[no-untyped-call]
+        if self.peers is not None:
+            self.peers.add_up(self._optimizer)
+        self._optimizer.step()
+        return loss.detach()
 
     def _loss_of_part(self, batch: Batch, peers: Peers) -> Tensor | None:
         """What this process adds to the loss of the batch."""

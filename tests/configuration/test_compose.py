@@ -100,6 +100,7 @@ LATER_VALUES = {
     "schedule.again": "schedule.again=2",
     "trainer.devices": "trainer.devices=2",
     "trainer.matmul": "trainer.matmul=high",
+    "trainer.graphs": "trainer.graphs=true",
     "trainer.deterministic": "trainer.deterministic=true",
     "method.learner.loss": "method.learner.loss=bpr",
     "method.learner.optimizer": "method.learner.optimizer=rows",

@@ -12,7 +12,7 @@ from recretrain.errors import ConfigError
 
 def of(**changes) -> Machine:
     plain = {"device": "cpu", "devices": 1, "precision": "32-true", "threads": 0, "progress": False}
-    plain |= {"matmul": "highest", "deterministic": False}
+    plain |= {"matmul": "highest", "deterministic": False, "graphs": False}
     return Machine(**{**plain, **changes})
 
 
@@ -92,3 +92,10 @@ def test_torch_computes_as_the_machine_is_told_to():
         torch.set_num_threads(before[0])
         torch.set_float32_matmul_precision(before[1])
         torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("beside", [{"devices": 2}, {"precision": "bf16-mixed"}, {"deterministic": True}])
+def test_recorded_steps_are_refused_beside_what_they_cannot_do(beside):
+    assert of(graphs=True).graphs
+    with pytest.raises(ConfigError, match=r"trainer.graphs=true .* or trainer.graphs=false"):
+        of(graphs=True, **beside)

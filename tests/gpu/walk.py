@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from recretrain.configuration.compose import conf_dir
 from recretrain.engine.machine import Machine
 
-CHANGED = {"devices": "2", "precision": "bf16-mixed", "matmul": "high", "deterministic": "true"}  # from conf/trainer
+CHANGED = {
+    "devices": "2",
+    "precision": "bf16-mixed",
+    "matmul": "high",
+    "deterministic": "true",
+    "graphs": "true",
+}  # from conf/trainer
 
 
 def methods() -> Mapping[str, tuple[str, ...]]:

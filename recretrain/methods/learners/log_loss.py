@@ -106,6 +106,7 @@ class PairLoss(Objective[Triples]):
     """A loss of a pair's MF scores, plus reg x summed squares of the batch's rows (sml.md, e, g)."""
 
     divides = True
+    replays = True
 
     def __init__(self, backbone: MF, optimizer: Optimizer | None, *, reg: float) -> None:
         super().__init__(optimizer)
