@@ -52,12 +52,7 @@ class Backbone(nn.Module, ABC):
             name: over_rows(weight, own[name]) if name in self.by_id and name in own else weight
             for name, weight in state_dict.items()
         }
-        for name, weight in taken.items():
-            if name in own and weight.shape != own[name].shape:
-                raise ConfigError(
-                    f"{type(self).__name__} cannot grow: {name} was learned as {tuple(weight.shape)}, and is "
-                    f"{tuple(own[name].shape)} with the data as they are now; begin anew in another paths.outputs"
-                )
+        refuse_other_shapes(self, taken)
         return super().load_state_dict(taken, strict, assign)
 
     @property
@@ -70,6 +65,17 @@ def over_rows(earlier: Tensor, rows: Tensor) -> Tensor:
     if earlier.dim() == 0 or earlier.shape[1:] != rows.shape[1:] or len(earlier) >= len(rows):
         return earlier
     return torch.cat([earlier, rows[len(earlier) :].to(earlier)])
+
+
+def refuse_other_shapes(module: nn.Module, state: Mapping[str, Any]) -> None:
+    """Raise ConfigError where weights of `state` have other shapes than those of the module."""
+    own = module.state_dict()
+    for name, weight in state.items():
+        if name in own and weight.shape != own[name].shape:
+            raise ConfigError(
+                f"{type(module).__name__} cannot grow: {name} was learned as {tuple(weight.shape)}, and is "
+                f"{tuple(own[name].shape)} with the data as they are now; begin anew in another paths.outputs"
+            )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from recretrain.errors import ConfigError
 from recretrain.methods.parts.reservoir import Reservoir
 from recretrain.methods.state import Made, Part, Stateful
 from recretrain.testing.contract import same, through_a_file
@@ -230,3 +231,37 @@ def test_moments_loaded_over_others_replace_them():
     nn.init.zeros_(model.weight)
 
     assert after_steps(adam, model, [7.0]) == pytest.approx(-0.1)
+
+
+class Plain(Stateful):
+    """A module and an optimiser of torch, which know nothing of data that grow."""
+
+    def __init__(self, rows: int, size: int = 2) -> None:
+        self.shift = nn.Embedding(rows, size)
+        nn.init.zeros_(self.shift.weight)
+        self.adam = torch.optim.Adam(self.shift.parameters(), lr=0.1)
+
+    def step(self, *ids: int) -> None:
+        self.adam.zero_grad()
+        self.shift(torch.tensor(ids)).sum().backward()
+        self.adam.step()
+
+
+def test_modules_and_optimisers_of_torch_are_taken_over_by_more_rows():
+    early, grown, whole = Plain(3), Plain(5), Plain(5)
+    early.step(0, 2)
+    whole.step(0, 2)
+
+    grown.load_state_dict(through_a_file(early.state_dict()))
+    for one in (grown, whole):
+        one.step(1, 4)
+
+    assert torch.equal(grown.shift.weight, whole.shift.weight)
+    assert same(through_a_file(grown.state_dict()), through_a_file(whole.state_dict()))
+
+
+def test_a_module_of_another_width_is_refused_by_name():
+    early = Plain(3, size=4)
+
+    with pytest.raises(ConfigError, match=r"Embedding cannot grow: weight was learned as \(3, 4\)"):
+        Plain(5).load_state_dict(through_a_file(early.state_dict()))
