@@ -45,6 +45,7 @@ LATER: Mapping[str, Any] = {  # keys that came later, and the value of each unde
     "method.pretraining.loss": "log",
     "method.pretraining.optimizer": "dense",
     "eval.questions.draws": "stored",
+    "method.transfer.network.bound": 2.0,
 }
 
 

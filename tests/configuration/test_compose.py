@@ -56,14 +56,15 @@ def test_a_number_is_the_same_however_it_is_written(one: str, other: str) -> Non
     assert _digest(one) == _digest(other) != _digest()
 
 
-@pytest.mark.parametrize("cut", ["months", "forty"])
-def test_keys_that_came_later_leave_earlier_runs_alone(cut: str) -> None:
+@pytest.mark.parametrize(("method", "cut"), [("fine_tune", "months"), ("fine_tune", "forty"), ("sml_gate", "months")])
+def test_keys_that_came_later_leave_earlier_runs_alone(method: str, cut: str) -> None:
     """The digest is that of a configuration without them, as it was before they came."""
-    config, _ = compose(["method=fine_tune", "data=table", "data.path=rows.csv", f"cut@data.cut={cut}"])
+    config, _ = compose([f"method={method}", "data=table", "data.path=rows.csv", f"cut@data.cut={cut}"])
     before = copy.deepcopy(config)
     with open_dict(before):
         for group, key in (key.rsplit(".", 1) for key in LATER):
-            OmegaConf.select(before, group).pop(key, None)
+            if (node := OmegaConf.select(before, group)) is not None:
+                node.pop(key, None)
 
     assert before != config
     assert digest(before) == digest(config)
@@ -107,6 +108,7 @@ LATER_VALUES = {
     "method.pretraining.loss": "method.pretraining.loss=bpr",
     "method.pretraining.optimizer": "method.pretraining.optimizer=sgd",
     "eval.questions.draws": "eval.questions.draws=counted",
+    "method.transfer.network.bound": "method.transfer.network.bound=3",
 }
 
 
@@ -116,7 +118,8 @@ def test_every_key_that_came_later_has_another_value_here() -> None:
 
 @pytest.mark.parametrize("key", LATER)
 def test_keys_that_came_later_count_once_they_are_changed(key: str) -> None:
-    table = ("method=fine_tune", "data=table", "data.path=rows.csv", "cut@data.cut=months")
+    method = "sml_gate" if key.startswith("method.transfer") else "fine_tune"
+    table = (f"method={method}", "data=table", "data.path=rows.csv", "cut@data.cut=months")
 
     assert OmegaConf.select(compose(table)[0], key) == LATER[key]
     assert _digest(*table, LATER_VALUES[key]) != _digest(*table)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -32,7 +34,7 @@ def error(transfer: Transfer, seed: int) -> float:
         return float((transfer(served, fresh) - fresh).pow(2).mean() / (fresh - served).pow(2).mean())
 
 
-@pytest.mark.parametrize("network", [Gated(hidden=16), PerDimension()], ids=lambda network: type(network).__name__)
+@pytest.mark.parametrize("network", [Gated(hidden=16, bound=2.0), Gated(hidden=16, bound=5.0), PerDimension()], ids=str)
 def test_a_gate_begins_by_serving_the_fresh_rows_to_the_last_bit(network):
     served, fresh = rows()
     table = served.clone()
@@ -42,9 +44,16 @@ def test_a_gate_begins_by_serving_the_fresh_rows_to_the_last_bit(network):
     assert torch.equal(table, fresh)
 
 
-@pytest.mark.parametrize(("logit", "gate"), [(-40.0, 0.0), (0.0, 1.0), (40.0, 2.0)])
-def test_a_gate_serves_the_old_row_the_fresh_one_or_as_far_beyond_it(logit, gate):
-    net, (served, fresh) = RowGate(embedding_size=8, hidden=16), rows()
+@pytest.mark.parametrize(
+    ("bound", "logit", "gate"),
+    [
+        (2.0, -40.0, 0.0), (2.0, 0.0, 1.0), (2.0, 40.0, 2.0), (2.0, 1.0, 2 / (1 + math.exp(-1.0))),
+        (5.0, -40.0, 0.0), (5.0, 0.0, 1.0), (5.0, 140.0, 5.0), (5.0, -1.0, 2 / (1 + math.exp(1.0))),
+        (5.0, 4.0, 1 + 4 * (2 / (1 + math.exp(-1.0)) - 1)), (1.5, 40.0, 1.5),
+    ],
+)  # fmt: skip
+def test_a_gate_serves_the_old_row_the_fresh_one_or_as_far_beyond_it(bound, logit, gate):
+    net, (served, fresh) = RowGate(embedding_size=8, hidden=16, bound=bound), rows()
     with torch.no_grad():
         net.fc2.bias.fill_(logit)
         blended = net(served, fresh)
@@ -54,7 +63,7 @@ def test_a_gate_serves_the_old_row_the_fresh_one_or_as_far_beyond_it(logit, gate
 
 
 def test_a_gate_sees_each_row_by_itself():
-    net, (served, fresh) = RowGate(embedding_size=8, hidden=16), rows()
+    net, (served, fresh) = RowGate(embedding_size=8, hidden=16, bound=2.0), rows()
     with torch.no_grad():
         net.fc2.weight.normal_(generator=torch.Generator().manual_seed(1))
         every, alone = net(served, fresh), net(served[3:4], fresh[3:4])
@@ -63,7 +72,7 @@ def test_a_gate_sees_each_row_by_itself():
     torch.testing.assert_close(every[3:4], alone)
 
 
-@pytest.mark.parametrize("made", [RowGate(embedding_size=8, hidden=16), DimensionGate(embedding_size=8)])
+@pytest.mark.parametrize("made", [RowGate(embedding_size=8, hidden=16, bound=3.0), DimensionGate(embedding_size=8)])
 def test_a_gate_learns_how_far_to_go(made: Gate):
     served, fresh = rows()
     adam = torch.optim.Adam(made.parameters(), lr=0.05)
@@ -77,7 +86,7 @@ def test_a_gate_learns_how_far_to_go(made: Gate):
 
 def test_rows_that_did_not_move_have_finite_gradients():
     """A length of zero has no slope, and must not have NaN for one."""
-    net, (served, _) = RowGate(embedding_size=8, hidden=16), rows()
+    net, (served, _) = RowGate(embedding_size=8, hidden=16, bound=2.0), rows()
     with torch.no_grad():
         net.fc2.weight.normal_(generator=torch.Generator().manual_seed(1))
     fresh = served.clone().requires_grad_()

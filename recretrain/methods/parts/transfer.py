@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 
 from recretrain.methods.base import Fit
 from recretrain.methods.parts.fresh_start import FreshStart
-from recretrain.values import AtLeast1, NotNegative
+from recretrain.values import AtLeast1, NotNegative, Within
 
 _SLOPE = 1.702  # GELU(x) = x sigmoid(1.702 x), the released approximation
 _ROWS_AT_ONCE = 1024  # of a whole table: the activations of a chunk stay in the cache of a CPU
@@ -85,9 +86,10 @@ class Gated(Network):
     """Gates that depend on the row; see `RowGate`."""
 
     hidden: AtLeast1
+    bound: Annotated[float, Within(1.1, 100.0)]
 
     def made(self, embedding_size: int) -> RowGate:
-        return RowGate(embedding_size=embedding_size, hidden=self.hidden)
+        return RowGate(embedding_size=embedding_size, hidden=self.hidden, bound=self.bound)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,10 +173,14 @@ class Gate(Transfer):
 
 
 class RowGate(Gate):
-    """g = 2 sigmoid(net(w, v, v - w and their lengths)), of each number of a row, between 0 and 2 (sml.md, k)."""
+    """g of each number of a row, between 0 and `bound`, from x = net(w, v, v - w and their lengths) (sml.md, k).
 
-    def __init__(self, *, embedding_size: int, hidden: int) -> None:
+    g - 1 is tanh(x / 2), which is 2 sigmoid(x) - 1, and for x > 0 the same curve stretched to `bound` - 1.
+    """
+
+    def __init__(self, *, embedding_size: int, hidden: int, bound: float) -> None:
         super().__init__()
+        self._most = bound - 1
         self.fc1 = nn.Linear(3 * (embedding_size + 1), hidden)
         self.fc2 = nn.Linear(hidden, embedding_size)
         nn.init.zeros_(self.fc2.weight)
@@ -184,7 +190,10 @@ class RowGate(Gate):
         rows = (previous, fresh, fresh - previous)
         lengths = [torch.linalg.vector_norm(row, dim=1, keepdim=True) for row in rows]
         hidden = F.relu(self.fc1(torch.cat([*rows, *lengths], 1)))
-        return torch.tanh(self.fc2(hidden) / 2)  # 2 sigmoid(x) - 1 = tanh(x / 2)
+        x = self.fc2(hidden) / 2
+        if self._most == 1:
+            return torch.tanh(x)
+        return torch.where(x > 0, self._most * torch.tanh(x / self._most), torch.tanh(x))
 
 
 class DimensionGate(Gate):
