@@ -77,6 +77,7 @@ lessons=(schedule.warm_up=tests method.lessons_from=20)
 yelp "${over[@]}" "${lessons[@]}" method.transfer.learning_rate=0.001,0.003,0.01
 yelp "${over[@]}" "${lessons[@]}" method.transfer.epochs=1,10
 yelp "${over[@]}" "${lessons[@]}" method.learner.learning_rate=10,40,80
+yelp "${over[@]}" "${lessons[@]}" method.transfer.network.bound=3,5,10
 yelp "${over[@]}" "${lessons[@]}" transfer@method.transfer.network=per_dimension method.transfer.learning_rate=0.003,0.01
 yelp "${over[@]}" "${lessons[@]}" transfer@method.transfer.network=fresh_start method.transfer.learning_rate=0.001,0.003
 yelp "${over[@]}" schedule.warm_up=start method.transfer.learning_rate=0.001,0.003

@@ -1,5 +1,6 @@
 """Every file of conf/method keeps the contract, under every kind of question it is for; a new one is found here."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def test_methods_are_checked_under_their_own_questions_and_schedules() -> None:
     assert {found.name for found, _ in CASES} == set(METHODS)
 
 
+composed = cache(case)
 REGRESSION = ("method.classes=60", "method.strengths=[0.1,1]", "eval=full", "eval.questions.candidates=null")
 OPTIONS = [  # choices that keep other state or read other rows
     ("fine_tune", ["method.learner.negatives=met"]),
@@ -111,7 +113,7 @@ OPTIONS = [  # choices that keep other state or read other rows
 )
 @pytest.mark.parametrize("check", ORDINARY[:-1], ids=lambda check: check.__name__)
 def test_the_method_with_other_choices(name: str, overrides: list[str], check, tmp_path: Path) -> None:
-    check(case(name, *overrides), tmp_path / "stream")
+    check(composed(name, *overrides), tmp_path / "stream")
 
 
 @pytest.mark.parametrize(("found", "check"), CASES, ids=[f"{check.__name__}-{found}" for found, check in CASES])
