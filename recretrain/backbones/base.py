@@ -71,7 +71,7 @@ def refuse_other_shapes(module: nn.Module, state: Mapping[str, Any]) -> None:
     """Raise ConfigError where weights of `state` have other shapes than those of the module."""
     own = module.state_dict()
     for name, weight in state.items():
-        if name in own and weight.shape != own[name].shape:
+        if name in own and isinstance(weight, Tensor) and weight.shape != own[name].shape:
             raise ConfigError(
                 f"{type(module).__name__} cannot grow: {name} was learned as {tuple(weight.shape)}, and is "
                 f"{tuple(own[name].shape)} with the data as they are now; begin anew in another paths.outputs"

@@ -93,7 +93,10 @@ def _grown(part: Part, state: Any) -> Any:
         return state
     assert isinstance(part, nn.Module)
     own = part.state_dict()
-    taken = {name: over_rows(weight, own[name]) if name in own else weight for name, weight in state.items()}
+    taken = {
+        name: over_rows(value, own[name]) if name in own and isinstance(value, Tensor) else value
+        for name, value in state.items()
+    }
     refuse_other_shapes(part, taken)
     return taken
 

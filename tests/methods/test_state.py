@@ -265,3 +265,31 @@ def test_a_module_of_another_width_is_refused_by_name():
 
     with pytest.raises(ConfigError, match=r"Embedding cannot grow: weight was learned as \(3, 4\)"):
         Plain(5).load_state_dict(through_a_file(early.state_dict()))
+
+
+class Counting(nn.Module):
+    """A module whose state is more than tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def get_extra_state(self) -> int:
+        return self.count
+
+    def set_extra_state(self, state: int) -> None:
+        self.count = state
+
+
+class Counted(Stateful):
+    def __init__(self) -> None:
+        self.counting = Counting()
+
+
+def test_a_module_may_keep_more_than_tensors():
+    first, second = Counted(), Counted()
+    first.counting.count = 3
+
+    second.load_state_dict(through_a_file(first.state_dict()))
+
+    assert second.counting.count == 3
