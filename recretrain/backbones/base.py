@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -47,13 +47,7 @@ class Backbone(nn.Module, ABC):
 
         Raises ConfigError where they are of fewer and the backbone cannot grow.
         """
-        own = self.state_dict()
-        taken = {
-            name: over_rows(weight, own[name]) if name in self.by_id and name in own else weight
-            for name, weight in state_dict.items()
-        }
-        refuse_other_shapes(self, taken)
-        return super().load_state_dict(taken, strict, assign)
+        return super().load_state_dict(grown(self, state_dict, self.by_id), strict, assign)
 
     @property
     def device(self) -> torch.device:
@@ -67,15 +61,23 @@ def over_rows(earlier: Tensor, rows: Tensor) -> Tensor:
     return torch.cat([earlier, rows[len(earlier) :].to(earlier)])
 
 
-def refuse_other_shapes(module: nn.Module, state: Mapping[str, Any]) -> None:
-    """Raise ConfigError where weights of `state` have other shapes than those of the module."""
-    own = module.state_dict()
+def grown(module: nn.Module, state: Mapping[str, Any], by_id: Collection[str]) -> dict[str, Any]:
+    """A state for the module as it is now: the tensors named in `by_id` get the rows that it has more.
+
+    Raises ConfigError where the shape of a tensor differs otherwise.
+    """
+    own, taken = module.state_dict(), dict(state)
     for name, weight in state.items():
-        if name in own and isinstance(weight, Tensor) and weight.shape != own[name].shape:
+        if name not in own or not isinstance(weight, Tensor):
+            continue
+        if name in by_id:
+            taken[name] = over_rows(weight, own[name])
+        if taken[name].shape != own[name].shape:
             raise ConfigError(
                 f"{type(module).__name__} cannot grow: {name} was learned as {tuple(weight.shape)}, and is "
                 f"{tuple(own[name].shape)} with the data as they are now; begin anew in another paths.outputs"
             )
+    return taken
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 from torch.optim.adam import adam
 
-from recretrain.backbones.tables import RowGradients, TableGradient, keep_apart, taken_apart
+from recretrain.backbones.tables import RowGradients, TableGradient, clear_gradient, keep_apart, taken_apart
 
 OptimizerName: TypeAlias = Literal["dense", "rows", "sgd"]
 
@@ -43,17 +43,14 @@ class DenseAdam(Adam):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the gradients of tables, which are kept; other parameters lose theirs as usual."""
-        for parameter in _parameters(self):
-            if isinstance(parameter.grad, TableGradient):
-                parameter.grad.clear()
-            else:
-                parameter.grad = None
+        for parameter in parameters_of(self):
+            clear_gradient(parameter)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Move every row that has, or ever had, a gradient."""
         parted = {}
-        for parameter in _parameters(self):
+        for parameter in parameters_of(self):
             gradient = parameter.grad
             if (
                 isinstance(gradient, TableGradient)
@@ -108,13 +105,13 @@ class _ByRows(Optimizer):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop all gradients, and have those of rows kept apart."""
-        for parameter in _parameters(self):
+        for parameter in parameters_of(self):
             keep_apart(parameter)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Move the rows with a gradient."""
-        found = {parameter: taken_apart(parameter) for parameter in _parameters(self)}
+        found = {parameter: taken_apart(parameter) for parameter in parameters_of(self)}
         result = super().step(closure)
         (group,) = self.param_groups
         for table, gradients in found.items():
@@ -163,7 +160,8 @@ class RowSGD(_ByRows, SGD):
                 table.index_add_(0, ids, gradient, alpha=-group["lr"])
 
 
-def _parameters(optimizer: Optimizer) -> Iterator[Tensor]:
+def parameters_of(optimizer: Optimizer) -> Iterator[Tensor]:
+    """All that the optimiser moves."""
     return (parameter for group in optimizer.param_groups for parameter in group["params"])
 
 

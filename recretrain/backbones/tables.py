@@ -154,6 +154,14 @@ def gradient_of(table: Tensor) -> Tensor:
     return table.grad
 
 
+def clear_gradient(parameter: Tensor) -> None:
+    """Set the gradient of a table back to zeros, which is kept; drop any other."""
+    if isinstance(parameter.grad, TableGradient):
+        parameter.grad.clear()
+    else:
+        parameter.grad = None
+
+
 def add_to_gradient(table: Tensor, index: Tensor, rows: Tensor) -> None:
     """Add `rows` to the gradient of the table's rows `index`, which may repeat.  # [N], [N, d]"""
     if is_kept_apart(table):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from recretrain.backbones.tables import TableGradient
+from recretrain.backbones.optimizers import parameters_of
+from recretrain.backbones.tables import clear_gradient
 from recretrain.methods.objective import Objective
 
 Batch: TypeAlias = tuple[Tensor, ...]
@@ -70,7 +71,7 @@ class GraphedStep:
 
     def _recording(self, batch: Batch) -> Callable[[], object]:
         self._batch = tuple(column.clone() for column in batch)
-        self._clear_tables()  # of the last step's rows; the recorded one leaves none
+        self._clear()  # of the last step's rows; the recorded one leaves none
         with _capturable(self._optimizer):
             replay, self._loss = self._record(self._cleared_step)
         return replay
@@ -79,40 +80,36 @@ class GraphedStep:
         loss = self._step(self._batch)
         if loss is None:
             raise ValueError("a step that is recorded must always have a loss")
-        self._clear_tables()
+        self._clear()
         return loss
 
-    def _clear_tables(self) -> None:
-        for group in self._optimizer.param_groups:
-            for parameter in group["params"]:
-                if isinstance(parameter.grad, TableGradient):
-                    parameter.grad.clear()
+    def _clear(self) -> None:
+        for parameter in parameters_of(self._optimizer):
+            clear_gradient(parameter)
 
 
 @contextmanager
 def _capturable(optimizer: Optimizer) -> Iterator[None]:
     """Inside, torch lets steps of `optimizer` be recorded; one that is fused computes the same either way."""
-    before: list[Any] = [group.get("capturable") for group in optimizer.param_groups]
-    for group in optimizer.param_groups:
-        if "capturable" in group:
-            group["capturable"] = True
+    changed = [group for group in optimizer.param_groups if group.get("capturable") is False]
+    for group in changed:
+        group["capturable"] = True
     try:
         yield
     finally:
-        for group, value in zip(optimizer.param_groups, before, strict=True):
-            if "capturable" in group:
-                group["capturable"] = value
+        for group in changed:
+            group["capturable"] = False
 
 
 @contextmanager
 def graphed(objective: object, record: Record = recorded) -> Iterator[None]:
     """Inside, `objective` learns by recordings, if its steps and its optimiser's can be recorded."""
-    optimizer = objective.configure_optimizers() if isinstance(objective, Objective) and objective.replays else None
-    if optimizer is None or not getattr(optimizer, "replays", False):
+    if not isinstance(objective, Objective) or not objective.replays:
         yield
         return
-    assert isinstance(objective, Objective)
-    objective.graphed = GraphedStep(objective.step, optimizer, record=record)
+    optimizer = objective.configure_optimizers()
+    if getattr(optimizer, "replays", False):
+        objective.graphed = GraphedStep(objective.step, optimizer, record=record)
     try:
         yield
     finally:

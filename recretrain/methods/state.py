@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from recretrain.backbones.base import over_rows, refuse_other_shapes
+from recretrain.backbones.base import grown, over_rows
 
 
 @runtime_checkable
@@ -49,7 +49,7 @@ class Stateful:
             raise ValueError(f"{type(self).__name__} has the state {sorted(names)}, not {sorted(state)}")
         for name, value in state.items():
             if name in parts:
-                parts[name].load_state_dict(_grown(parts[name], value))
+                parts[name].load_state_dict(_of_now(parts[name], value))
             else:
                 setattr(self, name, _placed(value, getattr(self, name)))
 
@@ -82,7 +82,7 @@ class Made(Stateful):
         self._loaded, self._optimizer = state["state"], None
 
 
-def _grown(part: Part, state: Any) -> Any:
+def _of_now(part: Part, state: Any) -> Any:
     """A state for a part as it is now: modules and optimisers of torch do not know that users and items may have come.
 
     Raises ConfigError where more than rows were added.
@@ -92,13 +92,7 @@ def _grown(part: Part, state: Any) -> Any:
     if type(part).load_state_dict is not nn.Module.load_state_dict:  # it has its own way
         return state
     assert isinstance(part, nn.Module)
-    own = part.state_dict()
-    taken = {
-        name: over_rows(value, own[name]) if name in own and isinstance(value, Tensor) else value
-        for name, value in state.items()
-    }
-    refuse_other_shapes(part, taken)
-    return taken
+    return grown(part, state, by_id=state.keys())
 
 
 def _placed(value: Any, before: Any) -> Any:

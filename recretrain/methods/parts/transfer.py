@@ -191,7 +191,7 @@ class RowGate(Gate):
         lengths = [torch.linalg.vector_norm(row, dim=1, keepdim=True) for row in rows]
         hidden = F.relu(self.fc1(torch.cat([*rows, *lengths], 1)))
         x = self.fc2(hidden) / 2
-        if self._most == 1:
+        if self._most == 1:  # the same in one pass
             return torch.tanh(x)
         return torch.where(x > 0, self._most * torch.tanh(x / self._most), torch.tanh(x))
 

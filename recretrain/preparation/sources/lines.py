@@ -156,7 +156,7 @@ def check_utf8(file: Path) -> None:
 
 
 def in_short(error: duckdb.Error) -> str:
-    """What DuckDB says of files, without the line in full and its advice."""
+    """Shorten an error of DuckDB about a file to the number of the line and the cause."""
     first, *others = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     if not (found := re.search(r"CSV Error on Line: (\d+)", first)):
         return first

@@ -18,7 +18,7 @@ def write(grids: Sequence[Grid], heading: str, notes: Sequence[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """What GitHub shows as this text, on one line."""
+    """Escape a text so that GitHub shows it as it is, on one line."""
     tags = re.sub(r"&(?=#|\w+;)", "&amp;", cell(text)).replace("<", "&lt;").replace(">", "&gt;")
     return MARKUP.sub(r"\\\g<0>", tags)
 
